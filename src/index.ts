@@ -1,0 +1,2 @@
+/** The public surface: explicit named exports, nothing else. */
+export * from './errors.ts';
