@@ -10,6 +10,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   model: [],
   effect: ['model'],
   policy: ['model'],
+  content: ['model'],
   audit: ['model', 'node', 'native'],
   kernel: ['model', 'node', 'native'],
   broker: ['model', 'node', 'native'],
@@ -17,7 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   tools: ['model'],
   native: ['node'],
   cli: ['model', 'door', 'node'],
-  door: ['model', 'effect', 'policy', 'audit', 'kernel', 'broker', 'isolate', 'tools', 'native', 'node'],
+  door: ['model', 'effect', 'policy', 'content', 'audit', 'kernel', 'broker', 'isolate', 'tools', 'native', 'node'],
 };
 
 const roomOf = (file: string): string => {

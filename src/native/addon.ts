@@ -6,7 +6,8 @@ import type { FileCalls } from './file-calls.ts';
 import type { JournalCalls } from './journal-calls.ts';
 import type { KernelCalls } from './kernel-calls.ts';
 
-export type NativeAddon = Partial<FileCalls & JournalCalls & KernelCalls>;
+/** Each call is absent when its part was not built. */
+export interface NativeAddon extends Partial<FileCalls>, Partial<JournalCalls>, Partial<KernelCalls> {}
 
 export type NativeLoad = { readonly addon: NativeAddon } | { readonly missing: string };
 
