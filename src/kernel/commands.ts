@@ -4,7 +4,7 @@
  * the real program; a name that leads to one is looked up further along PATH.
  */
 import { accessSync, closeSync, constants, openSync, readSync, realpathSync, statSync } from 'node:fs';
-import { basename, dirname, isAbsolute, join } from 'node:path';
+import { basename, isAbsolute, join } from 'node:path';
 
 export interface ResolvedCommand {
   readonly name: string;

@@ -309,11 +309,11 @@ const grantFiles = (
 
   const grants: ExplainedGrant[] = [];
   const listed: string[] = [];
-  const grant = (path: string, rights: readonly FileRight[], why: string): void => {
+  const grant = (path: string, rights: readonly FileRight[], why: string, ownProc = false): void => {
     // Nearer lines win over an exclusion, never over a protection.
     const blocked = [...protectedPlaces, ...excluded.filter((place) => place !== path && isWithin(place, path))];
     const expansion = expandGrant({ path, rights, why }, blocked);
-    grants.push(...expansion.grants);
+    grants.push(...expansion.grants.map((part) => (ownProc ? { ...part, ownProc } : part)));
     listed.push(...expansion.listed);
   };
   for (const rule of profile.files) {
@@ -324,7 +324,7 @@ const grantFiles = (
         continue;
       }
       const real = realOrUndefined(path);
-      if (real !== undefined) grant(real, rule.rights, rule.why);
+      if (real !== undefined) grant(real, rule.rights, rule.why, rule.ownProc);
       else if (rule.optional !== true) {
         throw invalid(
           `Expected ${path} to exist, which the profile \`${profile.name}\` grants (${rule.why}); create it, or mark the line \`optional\``,

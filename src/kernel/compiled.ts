@@ -22,6 +22,11 @@ export interface CompiledLandlock {
   readonly handledNet: bigint;
   readonly scoped: bigint;
   readonly paths: readonly LandlockPathRule[];
+  /**
+   * Granted in addition only where the process gets a pid namespace *and* a /proc of its own: elsewhere they would show
+   * the command lines of everybody's processes.
+   */
+  readonly pathsWithOwnProc: readonly LandlockPathRule[];
   readonly ports: readonly LandlockPortRule[];
 }
 

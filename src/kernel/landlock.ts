@@ -90,6 +90,8 @@ export interface PathGrant {
   readonly path: string;
   readonly directory: boolean;
   readonly rights: readonly FileRight[];
+  /** Only where the process has a /proc of its own. */
+  readonly ownProc?: boolean;
 }
 
 export interface LandlockPolicy {
@@ -114,19 +116,22 @@ export const compileLandlock = (policy: LandlockPolicy, hostAbi: number): Compil
   const abi = Math.min(hostAbi, NEWEST_KNOWN_ABI);
   const handledFs = handledFileRights(abi);
   const handledNet = policy.connect === 'any' ? 0n : handledPortRights(abi);
-  const byPath = new Map<string, bigint>();
-  for (const grant of policy.grants) {
-    const asked = bitsOf(...grant.rights.map((right) => BITS_OF_RIGHT[right]));
-    const access = (grant.directory ? asked : asked & OF_FILES) & handledFs;
-    if (access !== 0n) byPath.set(grant.path, (byPath.get(grant.path) ?? 0n) | access);
-  }
-  const paths: LandlockPathRule[] = [...byPath].map(([path, access]) => ({ path, access }));
+  const rulesOf = (grants: readonly PathGrant[]): readonly LandlockPathRule[] => {
+    const byPath = new Map<string, bigint>();
+    for (const grant of grants) {
+      const asked = bitsOf(...grant.rights.map((right) => BITS_OF_RIGHT[right]));
+      const access = (grant.directory ? asked : asked & OF_FILES) & handledFs;
+      if (access !== 0n) byPath.set(grant.path, (byPath.get(grant.path) ?? 0n) | access);
+    }
+    return [...byPath].map(([path, access]) => ({ path, access }));
+  };
   const ports = policy.connect === 'any' || handledNet === 0n ? [] : [...new Set(policy.connect)];
   return {
     handledFs,
     handledNet,
     scoped: abi >= 6 ? bitsOf(SCOPE.ABSTRACT_UNIX_SOCKET, SCOPE.SIGNAL) : 0n,
-    paths,
+    paths: rulesOf(policy.grants.filter(({ ownProc }) => ownProc !== true)),
+    pathsWithOwnProc: rulesOf(policy.grants.filter(({ ownProc }) => ownProc === true)),
     ports: ports.map((port) => ({ port, access: ACCESS_NET.CONNECT_TCP })),
   };
 };

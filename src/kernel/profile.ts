@@ -52,6 +52,7 @@ const fileRule = z.strictObject({
     .boolean()
     .optional()
     .describe('True: nothing is granted, and nothing said, where the path does not exist.'),
+  ownProc: z.boolean().optional().describe('True: only where the sandbox has a pid namespace and a /proc of its own.'),
   why,
 });
 
