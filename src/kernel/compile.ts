@@ -333,6 +333,9 @@ const grantFiles = (
       }
     }
   }
+  for (const file of [variables.WORKSPACE, ...variables.RUNTIME].flatMap(packagesAbove)) {
+    grant(file, ['read'], 'Node looks for the nearest package.json upwards, and one it may not read is an error');
+  }
   for (const command of commands) {
     for (const file of command.files) grant(file, ['read', 'execute'], `${command.name} may be started`);
     const prefix = installPrefix(command, variables.HOME);
@@ -353,6 +356,13 @@ const grantFiles = (
     }
   }
   return { grants, listed };
+};
+
+const packagesAbove = (folder: string): readonly string[] => {
+  const parent = dirname(folder);
+  if (parent === folder) return [];
+  const file = realOrUndefined(join(parent, 'package.json'));
+  return [...(file === undefined || isDirectory(file) ? [] : [file]), ...packagesAbove(parent)];
 };
 
 /** A program outside of the system's own folders brings its libraries along: `<prefix>/bin/x` may read `<prefix>`. */
