@@ -9,6 +9,7 @@ import { resolveCommand, type ResolvedCommand } from './commands.ts';
 import type { CompiledLimits, CompiledProfile } from './compiled.ts';
 import {
   expandGrant,
+  findNamed,
   isDirectory,
   isWithin,
   realOrUndefined,
@@ -86,6 +87,8 @@ export interface Explanation {
   /** What the ABI lacks and how it was closed. */
   readonly covered: readonly { readonly gap: LandlockGap; readonly by: string }[];
   readonly degraded: readonly MissingLayer[];
+  /** Folders left out because a search by name had to stop before them. */
+  readonly unsearched: readonly string[];
 }
 
 export type CompileResult =
@@ -98,7 +101,11 @@ const MOST_CACHED = 64;
 interface CacheEntry {
   readonly result: CompileResult;
   readonly stamps: ReadonlyMap<string, string>;
+  /** A search by name looked into more folders than can be watched: it is made again after this time (ms). */
+  readonly expires: number;
 }
+
+const SEARCH_LASTS_MS = 30_000;
 
 /**
  * Throws TapPassConfigError where the profile, a variable or an option is wrong. Repeated calls with equal options return
@@ -109,7 +116,11 @@ export const compileProfile = (profile: Profile, options: CompileOptions): Compi
   caches.set(profile, cache);
   const key = JSON.stringify(options);
   const known = cache.get(key);
-  if (known !== undefined && [...known.stamps].every(([folder, stamp]) => stampOf(folder) === stamp)) {
+  if (
+    known !== undefined &&
+    Date.now() < known.expires &&
+    [...known.stamps].every(([folder, stamp]) => stampOf(folder) === stamp)
+  ) {
     return known.result;
   }
   if (cache.size >= MOST_CACHED) cache.clear();
@@ -127,7 +138,11 @@ const compile = (profile: Profile, options: CompileOptions): CacheEntry => {
   const missing = missingLayers(profile, options, connect, gaps);
   const degraded = missing.filter(({ layer }) => (options.allowDegraded ?? []).includes(layer));
   if (missing.length > degraded.length) {
-    return { result: { missing: missing.filter((layer) => !degraded.includes(layer)) }, stamps: new Map() };
+    return {
+      result: { missing: missing.filter((layer) => !degraded.includes(layer)) },
+      stamps: new Map(),
+      expires: Infinity,
+    };
   }
 
   const found = findCommands(profile, options);
@@ -174,6 +189,7 @@ const compile = (profile: Profile, options: CompileOptions): CacheEntry => {
     fallback,
     covered: gaps.map((gap) => ({ gap, by: COVERED_BY[gap] })),
     degraded,
+    unsearched: files.unsearched,
   };
   return {
     result: { compiled, explanation },
@@ -297,21 +313,36 @@ const requireWorkspace = (variables: ResolvedVariables, protectedPlaces: readonl
   }
 };
 
+interface GrantedFiles {
+  readonly grants: readonly ExplainedGrant[];
+  readonly listed: readonly string[];
+  readonly searched: boolean;
+  readonly unsearched: readonly string[];
+}
+
 const grantFiles = (
   profile: Profile,
   variables: ResolvedVariables,
   commands: readonly ResolvedCommand[],
-): { readonly grants: readonly ExplainedGrant[]; readonly listed: readonly string[] } => {
+): GrantedFiles => {
   const placesOf = (path: string): readonly string[] => substitute(path, variables).flatMap(realPlaces);
   const protectedPlaces = profile.protected.flatMap(({ path }) => (path === undefined ? [] : placesOf(path)));
   const excluded = profile.excluded.flatMap(({ path }) => placesOf(path));
   requireWorkspace(variables, protectedPlaces);
+  const names = profile.protected.flatMap(({ named }) => (named === undefined ? [] : [named]));
+  const search = names.length === 0 ? undefined : findNamed(variables.HOME, names, variables.WORKSPACE);
 
   const grants: ExplainedGrant[] = [];
   const listed: string[] = [];
   const grant = (path: string, rights: readonly FileRight[], why: string, ownProc = false): void => {
     // Nearer lines win over an exclusion, never over a protection.
-    const blocked = [...protectedPlaces, ...excluded.filter((place) => place !== path && isWithin(place, path))];
+    // What was searched for by name is outside of the workspace, which holds its own.
+    const named = isWithin(path, variables.WORKSPACE) ? [] : [...(search?.found ?? []), ...(search?.unsearched ?? [])];
+    const blocked = [
+      ...protectedPlaces,
+      ...named,
+      ...excluded.filter((place) => place !== path && isWithin(place, path)),
+    ];
     const expansion = expandGrant({ path, rights, why }, blocked);
     grants.push(...expansion.grants.map((part) => (ownProc ? { ...part, ownProc } : part)));
     listed.push(...expansion.listed);
@@ -355,14 +386,15 @@ const grantFiles = (
       }
     }
   }
-  return { grants, listed };
+  return { grants, listed, searched: search !== undefined, unsearched: search?.unsearched ?? [] };
 };
 
 const packagesAbove = (folder: string): readonly string[] => {
   const parent = dirname(folder);
   if (parent === folder) return [];
-  const file = realOrUndefined(join(parent, 'package.json'));
-  return [...(file === undefined || isDirectory(file) ? [] : [file]), ...packagesAbove(parent)];
+  const file = join(parent, 'package.json');
+  // A link could lead anywhere.
+  return [...(realOrUndefined(file) === file && !isDirectory(file) ? [file] : []), ...packagesAbove(parent)];
 };
 
 /** A program outside of the system's own folders brings its libraries along: `<prefix>/bin/x` may read `<prefix>`. */

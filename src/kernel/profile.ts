@@ -60,9 +60,11 @@ const protectedRule = z.strictObject({
   path: path.optional(),
   named: z
     .string()
-    .regex(/^[^/*?[\]\0]+$/u)
+    .regex(/^[^/*?[\]\0]+\*?$/u)
     .optional()
-    .describe('A file name, wherever it stands beneath ${HOME} (bounded search), outside ${WORKSPACE}.'),
+    .describe(
+      'A file name, or its beginning and a star: wherever it stands beneath ${HOME} (bounded search), outside ${WORKSPACE}.',
+    ),
   why,
 });
 
