@@ -75,6 +75,8 @@ export interface Launched {
   readonly stdin: Socket | undefined;
   readonly stdout: Socket | undefined;
   readonly stderr: Socket | undefined;
+  /** True once the program has been started inside; false when it never will be. Never rejects. */
+  readonly started: Promise<boolean>;
   /** Settles when nothing of the command is left; never rejects. */
   readonly ended: Promise<LaunchEnd>;
   /** Sends a signal to every process of the command. */
@@ -93,6 +95,8 @@ const CLONE: Readonly<Record<Namespace, number>> = {
   net: 0x4000_0000,
 };
 
+/** `enum report` and `struct report_record` in launcher.h. */
+const REPORT = { failed: 1, started: 2, ended: 3 } as const;
 const REPORT_BYTES = 40;
 const KILL = 'K'.charCodeAt(0);
 
@@ -136,7 +140,7 @@ export const launch = (options: LaunchOptions): Launched => {
     stdin: pipeEnd(stdin, false),
     stdout: pipeEnd(stdout, true),
     stderr: pipeEnd(stderr, true),
-    ended: listen(channel).finally(() => reap(addon, pid)),
+    ...listen(channel, () => reap(addon, pid)),
     signal: (signal) => void channel.write(Uint8Array.of(constants.signals[signal])),
     kill: () => void channel.write(Uint8Array.of(KILL)),
   };
@@ -155,42 +159,55 @@ const requireAddon = (): Required<Pick<NativeAddon, 'startLauncher' | 'sendOrder
 const pipeEnd = (fd: number, readable: boolean): Socket | undefined =>
   fd < 0 ? undefined : new Socket({ fd, readable, writable: !readable });
 
-const listen = (channel: Socket): Promise<LaunchEnd> => {
-  const { promise, resolve } = Promise.withResolvers<LaunchEnd>();
+const listen = (channel: Socket, onEnd: () => void): Pick<Launched, 'started' | 'ended'> => {
+  const started = Promise.withResolvers<boolean>();
+  const ended = Promise.withResolvers<LaunchEnd>();
   let pending = Buffer.alloc(0);
   let held: readonly Namespace[] = [];
   channel.on('data', (chunk: Buffer) => {
     pending = Buffer.concat([pending, chunk]);
     for (; pending.length >= REPORT_BYTES; pending = pending.subarray(REPORT_BYTES)) {
-      const [kind, first, second, index] = [0, 4, 8, 12].map((at) => pending.readInt32LE(at)) as [
-        number,
-        number,
-        number,
-        number,
-      ];
-      if (kind === 1) resolve({ kind: 'failed', step: STEPS[first - 1] ?? 'launcher', errno: second, index });
-      if (kind === 2) held = namespacesOf(second);
-      if (kind === 3) {
-        resolve({
-          kind: 'ended',
-          ...exitOf(first),
-          reason: REASONS[second] ?? 'killed',
-          leftovers: index,
-          usage: {
-            userMs: Number(pending.readBigUInt64LE(16)) / 1000,
-            systemMs: Number(pending.readBigUInt64LE(24)) / 1000,
-            peakMemoryMb: Number(pending.readBigUInt64LE(32)) / 1024,
-          },
-          namespaces: held,
-        });
+      const kind = pending.readInt32LE(0);
+      if (kind === REPORT.started) {
+        held = namespacesOf(pending.readInt32LE(8));
+        started.resolve(true);
+      } else {
+        ended.resolve(kind === REPORT.ended ? endOf(pending, held) : failureOf(pending));
       }
     }
   });
   // Writing to a launcher that has just ended is no news; its end is told by `close`.
   channel.on('error', () => undefined);
-  channel.on('close', () => resolve({ kind: 'failed', step: 'launcher', errno: 0, index: 0 }));
-  return promise.finally(() => channel.destroy());
+  channel.on('close', () => {
+    ended.resolve({ kind: 'failed', step: 'launcher', errno: 0, index: 0 });
+    started.resolve(false);
+    onEnd();
+  });
+  return {
+    started: started.promise,
+    ended: ended.promise.finally(() => channel.destroy()),
+  };
 };
+
+const failureOf = (report: Buffer): LaunchEnd => ({
+  kind: 'failed',
+  step: STEPS[report.readInt32LE(4) - 1] ?? 'launcher',
+  errno: report.readInt32LE(8),
+  index: report.readInt32LE(12),
+});
+
+const endOf = (report: Buffer, namespaces: readonly Namespace[]): LaunchEnd => ({
+  kind: 'ended',
+  ...exitOf(report.readInt32LE(4)),
+  reason: REASONS[report.readInt32LE(8)] ?? 'killed',
+  leftovers: report.readInt32LE(12),
+  usage: {
+    userMs: Number(report.readBigUInt64LE(16)) / 1000,
+    systemMs: Number(report.readBigUInt64LE(24)) / 1000,
+    peakMemoryMb: Number(report.readBigUInt64LE(32)) / 1024,
+  },
+  namespaces,
+});
 
 const namespacesOf = (flags: number): readonly Namespace[] =>
   (Object.keys(CLONE) as Namespace[]).filter((name) => (flags & CLONE[name]) !== 0);

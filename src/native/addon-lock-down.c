@@ -35,7 +35,7 @@ static struct {
 	enum pass pass;
 	int ruleset;
 	uint32_t flags;
-	const char *probe;
+	char probe[MOST_PATH];
 	atomic_int answers;
 	atomic_int error;
 } order;
@@ -202,7 +202,8 @@ static int apply(DIR *tasks, const struct sock_filter *filter, uint16_t count, i
 	return 0;
 }
 
-static int lock_down(const struct sock_filter *filter, uint16_t count, int32_t results[4])
+static int lock_down(int ruleset, uint32_t flags, const struct sock_filter *filter, uint16_t count, const char *probe,
+		     int32_t results[4])
 {
 	static atomic_flag busy = ATOMIC_FLAG_INIT;
 	const struct kernel_action ours = {
@@ -215,6 +216,9 @@ static int lock_down(const struct sock_filter *filter, uint16_t count, int32_t r
 	results[0] = STEP_THREADS;
 	if (atomic_flag_test_and_set(&busy))
 		return -EBUSY;
+	order.ruleset = ruleset;
+	order.flags = flags;
+	strcpy(order.probe, probe);
 	/* Opened first: afterwards the ruleset may not let us. What is open stays readable. */
 	DIR *tasks = opendir("/proc/self/task");
 	int failed = tasks ? 0 : -errno;
@@ -299,20 +303,22 @@ static napi_value lock_down_process(napi_env env, napi_callback_info info)
 	napi_value args[5];
 	size_t count = 5, size = 0, length = 0;
 	napi_typedarray_type type;
-	static char probe[MOST_PATH];
+	char probe[MOST_PATH];
+	int32_t ruleset;
+	uint32_t flags;
 	void *filter;
 	int32_t *results;
 	napi_get_cb_info(env, info, &count, args, NULL, NULL);
-	if (count != 5 || napi_get_value_int32(env, args[0], &order.ruleset) != napi_ok ||
-	    napi_get_value_uint32(env, args[1], &order.flags) != napi_ok ||
+	if (count != 5 || napi_get_value_int32(env, args[0], &ruleset) != napi_ok ||
+	    napi_get_value_uint32(env, args[1], &flags) != napi_ok ||
 	    napi_get_buffer_info(env, args[2], &filter, &size) != napi_ok || size == 0 ||
 	    size % sizeof(struct sock_filter) || size > BPF_MAXINSNS * sizeof(struct sock_filter) ||
 	    !get_text(env, args[3], probe) ||
 	    napi_get_typedarray_info(env, args[4], &type, &length, (void **)&results, NULL, NULL) != napi_ok ||
 	    type != napi_int32_array || length != 4)
 		return number_of(env, -EINVAL);
-	order.probe = probe;
-	return number_of(env, lock_down(filter, (uint16_t)(size / sizeof(struct sock_filter)), results));
+	const uint16_t instructions = (uint16_t)(size / sizeof(struct sock_filter));
+	return number_of(env, lock_down(ruleset, flags, filter, instructions, probe, results));
 }
 
 /* securityState(results): [no_new_privs, seccomp mode] of the calling thread, as the kernel tells them. */

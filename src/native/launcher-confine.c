@@ -103,8 +103,9 @@ int make_read_only_view(const struct orders *orders, bool own_pid_namespace)
 	return 0;
 }
 
-/* Paths are opened after the mounts: a rule holds for the file it was made on, in the view where it was opened. */
-int build_ruleset(const struct orders *orders, enum step *step, uint32_t *index)
+/* Paths are opened after the mounts: a rule holds for the file it was made on, in the view where it was opened. And in
+ * the process of the command itself, so that /proc/self is its own. A descriptor, or -errno with what failed. */
+static int build_ruleset(const struct orders *orders, enum step *step, uint32_t *index)
 {
 	int failed;
 	owned_fd ruleset = landlock_ruleset(orders->handled_fs, orders->handled_net, orders->scoped);
@@ -148,39 +149,45 @@ static void *place(uint64_t address, const void *from, size_t size)
 	return memcpy((void *)address, from, size);
 }
 
-static _Noreturn void step_failed(int errors, enum step step, int error)
+static _Noreturn void step_failed(int errors, enum step step, int error, uint32_t index)
 {
-	const int32_t what[2] = { (int32_t)step, -error };
-	(void)!write(errors, what, sizeof(what));
+	const struct step_failure failure = { .step = (int32_t)step, .error = -error, .index = index };
+	(void)!write(errors, &failure, sizeof(failure));
 	_exit(EXIT_LAUNCH);
 }
 
 /* The first process of the command. `errors` closes by itself when the program has been started. */
-void become_command(const struct orders *orders, int ruleset, int errors, pid_t supervisor)
+void become_command(const struct orders *orders, int errors, pid_t supervisor)
 {
 	int failed;
+	enum step step;
+	uint32_t index;
 	close(CONTROL_FD);
 	if (setsid() < 0)
-		step_failed(errors, STEP_SESSION, -errno);
+		step_failed(errors, STEP_SESSION, -errno, 0);
 	if ((failed = close_on_exec_from(3)) < 0)
-		step_failed(errors, STEP_DESCRIPTORS, failed);
+		step_failed(errors, STEP_DESCRIPTORS, failed, 0);
 	for (size_t i = 0; i < orders->limit_count; i++)
 		if ((failed = set_limit(orders->limits[i].resource, orders->limits[i].soft, orders->limits[i].hard)) < 0)
-			step_failed(errors, STEP_LIMITS, failed);
+			step_failed(errors, STEP_LIMITS, failed, 0);
 	/* 1, not 0: a core_pattern that is a pipe ignores every other limit (core(5), fs/coredump.c). */
 	if ((failed = set_limit(RLIMIT_CORE, 1, 1)) < 0)
-		step_failed(errors, STEP_LIMITS, failed);
+		step_failed(errors, STEP_LIMITS, failed, 0);
+	/* Before the identity changes: folders on the way to a granted one may be closed to it. */
+	owned_fd ruleset = build_ruleset(orders, &step, &index);
+	if (ruleset < 0)
+		step_failed(errors, step, ruleset, index);
 	if ((failed = change_identity(orders)) < 0)
-		step_failed(errors, STEP_IDENTITY, failed);
+		step_failed(errors, STEP_IDENTITY, failed, 0);
 	if ((failed = drop_capabilities()) < 0)
-		step_failed(errors, STEP_CAPABILITIES, failed);
+		step_failed(errors, STEP_CAPABILITIES, failed, 0);
 	if ((failed = forbid_new_privileges()) < 0)
-		step_failed(errors, STEP_PRIVILEGES, failed);
+		step_failed(errors, STEP_PRIVILEGES, failed, 0);
 	/* After the change of identity, which clears it; and the supervisor may have died before it was set. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != supervisor)
-		step_failed(errors, STEP_SESSION, -ESRCH);
+		step_failed(errors, STEP_SESSION, -ESRCH, 0);
 	if (chdir(orders->directory) < 0)
-		step_failed(errors, STEP_DIRECTORY, -errno);
+		step_failed(errors, STEP_DIRECTORY, -errno, 0);
 
 	const char *program = orders->program;
 	char **arguments = orders->arguments, **environment = orders->environment;
@@ -189,18 +196,18 @@ void become_command(const struct orders *orders, int ruleset, int errors, pid_t 
 		arguments = place(orders->exec_at[1], arguments, (orders->argument_count + 1) * sizeof(char *));
 		environment = place(orders->exec_at[2], environment, (orders->environment_count + 1) * sizeof(char *));
 		if (!program || !arguments || !environment)
-			step_failed(errors, STEP_EXEC, -EFAULT);
+			step_failed(errors, STEP_EXEC, -EFAULT, 0);
 	}
 
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if ((failed = landlock_restrict(ruleset, 0)) < 0)
-		step_failed(errors, STEP_LANDLOCK, failed);
+		step_failed(errors, STEP_LANDLOCK, failed, 0);
 	failed = seccomp_install(orders->filter, (uint16_t)(orders->filter_bytes / sizeof(struct sock_filter)), 0);
 	if (failed)
-		step_failed(errors, STEP_SECCOMP, failed < 0 ? failed : -ESRCH);
+		step_failed(errors, STEP_SECCOMP, failed < 0 ? failed : -ESRCH, 0);
 	execve(program, arguments, environment);
-	step_failed(errors, STEP_EXEC, -errno);
+	step_failed(errors, STEP_EXEC, -errno, 0);
 }
 

@@ -118,15 +118,15 @@ static void take_control(struct supervised *state)
 
 static void take_errors(struct supervised *state)
 {
-	int32_t what[2];
-	ssize_t got = read(state->errors, what, sizeof(what));
+	struct step_failure failure;
+	ssize_t got = read(state->errors, &failure, sizeof(failure));
 	if (got < 0 && errno == EINTR)
 		return;
 	close(state->errors);
 	state->errors = -1;
-	if (got == (ssize_t)sizeof(what)) {
+	if (got == (ssize_t)sizeof(failure)) {
 		waitpid(state->command, NULL, 0);
-		fail((enum step)what[0], -what[1], 0);
+		fail((enum step)failure.step, -failure.error, failure.index);
 	}
 	/* Nothing but our own code ran before the execve: an end of file without a word is success, or a kill before it. */
 	report(&(struct report_record){
@@ -206,12 +206,6 @@ static _Noreturn void run(void)
 		if (failed)
 			fail(STEP_MOUNTS, failed, 0);
 	}
-	enum step step;
-	uint32_t index;
-	owned_fd ruleset = build_ruleset(&orders, &step, &index);
-	if (ruleset < 0)
-		fail(step, ruleset, index);
-
 	sigset_t child;
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
@@ -223,7 +217,7 @@ static _Noreturn void run(void)
 	if (state.command < 0)
 		fail(STEP_FORK, -errno, 0);
 	if (state.command == 0)
-		become_command(&orders, ruleset, errors[1], self);
+		become_command(&orders, errors[1], self);
 	close(errors[1]);
 	/* The command's pipes must end when the command does. */
 	for (int fd = 0; fd < 3; fd++)

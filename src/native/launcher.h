@@ -99,10 +99,12 @@ enum { EXIT_LAUNCH = 125 };
 
 int enter_namespaces(uint32_t flags);
 int make_read_only_view(const struct orders *orders, bool own_pid_namespace);
-/* A descriptor, or -errno with the step and the rule that failed. */
-int build_ruleset(const struct orders *orders, enum step *step, uint32_t *index);
-/* In the forked child. `errors` is written when a step fails and closes by itself when the program has been started. */
-_Noreturn void become_command(const struct orders *orders, int ruleset, int errors, pid_t supervisor);
+struct step_failure {
+	int32_t step, error;
+	uint32_t index;
+};
+/* In the forked child. `errors` gets a step_failure, or closes by itself when the program has been started. */
+_Noreturn void become_command(const struct orders *orders, int errors, pid_t supervisor);
 
 struct tree_usage {
 	uint64_t memory_bytes;
