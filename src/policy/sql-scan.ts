@@ -34,10 +34,12 @@ export interface Scan {
 }
 
 /** Words that join expressions or queries in a row, each one level deeper than the last. */
-const CHAINING = new Set([
-  ...['not', 'union', 'intersect', 'except', 'join', 'is', 'isnull', 'notnull', 'collate', 'at', 'like', 'ilike'],
-  ...['similar', 'escape', 'between', 'in', 'operator', 'overlaps', 'explain', 'with'],
-]);
+const CHAINING = new Set(
+  (
+    'not union intersect except join is isnull notnull collate at like ilike ' +
+    'similar escape between in operator overlaps explain with'
+  ).split(' '),
+);
 const BRACKET_WEIGHT = 8;
 
 const kindOf = { other: 0, space: 1, word: 2, digit: 3, operator: 4, quote: 5, open: 6, close: 7, comma: 8 } as const;

@@ -107,7 +107,13 @@ const blocked = (seen: SqlDecision): SqlDecision => {
 const unrestricted = (seen: SqlDecision): SqlDecision => ({
   allowed: true,
   detections: seen.detections.filter(({ type }) => type === 'mass_update'),
-  statements: seen.statements.map(({ reason: _, ...statement }) => ({ ...statement, allowed: true })),
+  statements: seen.statements.map(({ verb, access, relations, functions }) => ({
+    verb,
+    access,
+    relations,
+    functions,
+    allowed: true,
+  })),
 });
 
 /**
