@@ -2,8 +2,7 @@
 import type { Argv } from './command-text.ts';
 
 /** Text after the last `/`, where the path is one of the system's program directories; the whole of it otherwise. */
-export const programOf = (word: string): string =>
-  /^\/(?:usr\/(?:local\/)?)?s?bin\/([^/]+)$/u.exec(word)?.[1] ?? word;
+export const programOf = (word: string): string => /^\/(?:usr\/(?:local\/)?)?s?bin\/([^/]+)$/u.exec(word)?.[1] ?? word;
 
 const set = (text: string): ReadonlySet<string> => new Set(text.split(/\s+/u));
 

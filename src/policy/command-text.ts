@@ -27,7 +27,7 @@ const sameCommands = (left: readonly Argv[], right: readonly Argv[]): boolean =>
 
 // One token at a time. Words: bare characters that mean nothing to any shell, quoted text without anything that expands.
 const TOKEN =
-  /(?<blank>[ \t]+)|(?<end>\n|;|&&|\|\|?)|(?<harmless>(?:2>&1|1?>&2|[12]?>>?[ \t]*\/dev\/null|<[ \t]*\/dev\/null)(?=[\s;|&]|$))|(?<word>(?:[\p{L}\p{N}\p{M}_@%+:,./^=~#-]|'[^'\u0000-\u0008\u000b-\u001f\u007f]*'|"[^"$`\\!\u0000-\u0008\u000b-\u001f\u007f]*")+)/uy;
+  /(?<blank>[ \t]+)|(?<end>\n|;|&&|\|\|?)|(?<harmless>(?:2>&1|1?>&2|[12]?>>?[ \t]*\/dev\/null|<[ \t]*\/dev\/null)(?=[\s;|&]|$))|(?<word>(?:[\p{L}\p{N}\p{M}_@%+:,./^=~#-]|'(?:[^'\p{Cc}]|[\t\n])*'|"(?:[^"$`\\!\p{Cc}]|[\t\n])*")+)/uy;
 
 const lexSimple = (text: string): readonly Argv[] | undefined => {
   const commands: string[][] = [];
@@ -85,23 +85,19 @@ const grammarReading = (text: string): readonly Argv[] | undefined => {
 };
 
 const readNode = (node: Statement['command'], into: Argv[]): boolean => {
-  switch (node.type) {
-    case 'AndOr':
-      return node.commands.every((one) => readNode(one, into));
-    case 'Pipeline':
-      return (
-        node.prefixes.length === 0 &&
-        node.operators.every((operator) => operator === '|') &&
-        node.commands.every((one) => readNode(one, into))
-      );
-    case 'Command': {
-      const argv = readCommand(node);
-      if (argv !== undefined) into.push(argv);
-      return argv !== undefined;
-    }
-    default:
-      return false;
+  if (node.type === 'AndOr') return node.commands.every((one) => readNode(one, into));
+  if (node.type === 'Pipeline') {
+    return (
+      node.prefixes.length === 0 &&
+      node.operators.every((operator) => operator === '|') &&
+      node.commands.every((one) => readNode(one, into))
+    );
   }
+  // Groups, loops, functions, tests, redirected compounds: whatever else a grammar may add is not simple either.
+  if (node.type !== 'Command') return false;
+  const argv = readCommand(node);
+  if (argv !== undefined) into.push(argv);
+  return argv !== undefined;
 };
 
 const readCommand = (command: Command): Argv | undefined => {

@@ -38,7 +38,11 @@ export const decideCommand = (effect: CommandEffect, flags: CommandFlags, option
   if (hasNul(effect.command)) return denyRuling(STEP, 'command.unreadable', 'the command holds a NUL character');
   if (isEmpty(effect.command)) return denyRuling(STEP, 'command.unreadable', 'the command is empty');
   if (flags.files === 'block') {
-    return denyRuling(STEP, 'command.files-blocked', 'every command reads files, and files=block allows no file operation');
+    return denyRuling(
+      STEP,
+      'command.files-blocked',
+      'every command reads files, and files=block allows no file operation',
+    );
   }
   if (effect.contained === true || options.tier !== undefined) {
     return decideContained(flags, options.tier ?? 'standard', options.networkLimited === true);
@@ -54,7 +58,11 @@ const decideContained = (flags: CommandFlags, tier: Tier, networkLimited: boolea
   if (tier === 'standard') {
     const flag = restrictingReach(flags, networkLimited);
     if (flag !== undefined) {
-      return denyRuling(STEP, 'command.tier-reaches', `tier standard can reach the network past ${flag}: use tier worker or observer`);
+      return denyRuling(
+        STEP,
+        'command.tier-reaches',
+        `tier standard can reach the network past ${flag}: use tier worker or observer`,
+      );
     }
   }
   return allowRuling(STEP);
@@ -86,7 +94,11 @@ const decideUncontained = (effect: CommandEffect, flags: CommandFlags, options: 
     }
     const opening = commands.find((argv) => isLauncher(programOf(argv[0] ?? '')) || runsInlineCode(argv));
     if (opening !== undefined) {
-      return denyRuling(STEP, 'command.runs-others', `${shown(opening)} runs whatever its arguments say: run it under a tier`);
+      return denyRuling(
+        STEP,
+        'command.runs-others',
+        `${shown(opening)} runs whatever its arguments say: run it under a tier`,
+      );
     }
   }
   const acting = commands.find((argv) => !onlyReads(argv));
@@ -134,7 +146,8 @@ const allowOpaque = ({ pointer }: CommandEffect): Ruling => {
   return allowRuling(STEP, { detections: [detection] });
 };
 
-const textOf = (command: string | readonly string[]): string => (typeof command === 'string' ? command : command.join(' '));
+const textOf = (command: string | readonly string[]): string =>
+  typeof command === 'string' ? command : command.join(' ');
 const hasNul = (command: string | readonly string[]): boolean => textOf(command).includes('\0');
 const isEmpty = (command: string | readonly string[]): boolean =>
   typeof command === 'string' ? command.trim() === '' : (command[0] ?? '').trim() === '';

@@ -30,12 +30,12 @@ const PLAIN = new RegExp(`^([${ATEXT}]+(?:\\.[${ATEXT}]+)*)@([A-Za-z0-9-]+(?:\\.
 const PIECE =
   /[ \t]*(?:(?:"([\p{L}\p{M}\p{N} .,;:'_&/+()-]*)"|([\p{L}\p{M}\p{N} .'_&/+-]*))[ \t]*<([^<>\s]+)>|([^\s<>,;:"()[\]\\]+))[ \t]*(,|$)/uy;
 // C0 except tab, DEL, C1, and every separator that some reader takes for a line end or drops.
-const UNPRINTABLE = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]/u;
+const UNPRINTABLE = /[^\P{Cc}\t]|[\u2028\u2029\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]/u;
 const SPECIALS = /["(),:;<>@[\\\]]/u;
 const LABEL = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/u;
 
-/** True for text that a reader could take for the end of a header line. */
-export const hasLineBreak = (text: string): boolean => /[\r\n\u0000\u000b\u000c\u001c-\u001e\u0085\u2028\u2029]/u.test(text);
+/** True for text that a reader could take for the end of a header line: CR, LF, NUL and every other control but tab. */
+export const hasLineBreak = (text: string): boolean => /[^\P{Cc}\t]|[\u2028\u2029]/u.test(text);
 
 /** The mailboxes of an address field, or why there is no single reading of it. An empty field has no mailboxes. */
 export const parseAddresses = (text: string): Addresses => {
@@ -90,6 +90,7 @@ const isHostname = (name: string): boolean =>
  * Read by one sticky expression, so that nothing between two addresses can be skipped.
  */
 const parsePlain = (text: string): Addresses | undefined => {
+  if (text.includes('=?')) return undefined;
   const mailboxes: Mailbox[] = [];
   let plain = true;
   PIECE.lastIndex = 0;
@@ -173,10 +174,11 @@ const ASCII_COMPATIBLE = /^(?:utf-8|us-ascii|iso-8859-\d+|windows-125\d)$/iu;
 /** An encoded word may only carry text, never a character that means something to an address parser. */
 const faultOfEncodedWords = (text: string): string | undefined => {
   for (const [, charset = '', encoding = '', body = ''] of text.matchAll(ENCODED_WORD)) {
-    if (!ASCII_COMPATIBLE.test(charset.replace(/\*.*$/u, ''))) return 'has an encoded word in a charset that is not read';
+    if (!ASCII_COMPATIBLE.test(charset.replace(/\*.*$/u, '')))
+      return 'has an encoded word in a charset that is not read';
     const decoded = decodeWord(encoding, body);
     if (decoded === undefined) return 'has an encoded word that cannot be read';
-    if (/[@<>,;:"\\()[\]\u0000-\u001f\u007f]/u.test(decoded)) return 'hides address syntax in an encoded word';
+    if (/[@<>,;:"\\()[\]\p{Cc}]/u.test(decoded)) return 'hides address syntax in an encoded word';
   }
   return text.replaceAll(ENCODED_WORD, '').includes('=?') ? 'has a broken encoded word' : undefined;
 };

@@ -45,7 +45,8 @@ export const collectAddresses = (message: unknown): Collected => {
     else if (meaning.is !== 'line') {
       for (const token of addressLike(value)) {
         const mailbox = parseMailbox(token);
-        if (mailbox === undefined) faults.push({ at, what: 'holds an unreadable address', address: token, role: 'other' });
+        if (mailbox === undefined)
+          faults.push({ at, what: 'holds an unreadable address', address: token, role: 'other' });
         else found.push({ role: 'other', at, mailbox });
       }
     }

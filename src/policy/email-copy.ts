@@ -17,7 +17,8 @@ export const copyMessage = (value: unknown, keep: (value: object) => boolean = (
       throw new UncopyableMessage(`Expected a message of plain data, got a ${typeof from} in it`);
     }
     if (typeof from !== 'object' || from === null) return from;
-    if (++nodes > MOST_NODES || above.size > DEEPEST) throw new UncopyableMessage('Expected a smaller or flatter message');
+    if (++nodes > MOST_NODES || above.size > DEEPEST)
+      throw new UncopyableMessage('Expected a smaller or flatter message');
     if (keep(from)) return from;
     if (from instanceof Uint8Array) return Uint8Array.prototype.slice.call(new Uint8Array(from));
     if (from instanceof Date) return new Date(from.getTime());
@@ -32,7 +33,9 @@ export const copyMessage = (value: unknown, keep: (value: object) => boolean = (
 
 const copyRecord = (from: object, copy: (value: unknown) => unknown): Record<string, unknown> => {
   const entries =
-    from instanceof Map ? [...from].map(([key, value]) => [String(key), value as unknown] as const) : Object.entries(from);
+    from instanceof Map
+      ? [...from].map(([key, value]) => [String(key), value as unknown] as const)
+      : Object.entries(from);
   const into: Record<string, unknown> = {};
   for (const [key, value] of entries) {
     if (key === '__proto__') throw new UncopyableMessage('Expected a message without a `__proto__` field');

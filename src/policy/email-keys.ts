@@ -39,10 +39,7 @@ addresses(
   deliveredto envelopeto xenvelopeto xrcptto xforwardto xforwardedto apparentlyto originalrecipient finalrecipient`,
 );
 addresses('bounce', 'sender xsender senderemail returnpath errorsto bounceto bounceaddress mailfrom envelopefrom');
-addresses(
-  'from',
-  `from fromemail fromaddress fromemailaddress fromname source xfrom`,
-);
+addresses('from', `from fromemail fromaddress fromemailaddress fromname source xfrom`);
 others('subject', 'subject subjectline emailsubject mailsubject title');
 others('headers', 'headers header customheaders internetmessageheaders extraheaders additionalheaders');
 others('raw', 'raw rawmessage rawemail rawmime mime mimemessage rfc822 eml');
@@ -54,7 +51,10 @@ others(
   substitutions mergevars globalmergevars variables mjml react images inlineimages files file tags
   signature preheader snippet summary description notes`,
 );
-others('body', 'body content contents defaultcontent template context message msg payload data requestbody resource params args arguments input');
+others(
+  'body',
+  'body content contents defaultcontent template context message msg payload data requestbody resource params args arguments input',
+);
 others(
   'line',
   `messageid inreplyto references date priority importance contenttype filename cid contentid contentdisposition
@@ -74,7 +74,10 @@ const known = new Map<string, KeyMeaning>();
 export const meaningOf = (key: string): KeyMeaning => {
   const cached = known.get(key);
   if (cached !== undefined) return cached;
-  const bare = key.replace(/^h:/iu, '').toLowerCase().replaceAll(/[\s_-]/gu, '');
+  const bare = key
+    .replace(/^h:/iu, '')
+    .toLowerCase()
+    .replaceAll(/[\s_-]/gu, '');
   const meaning = meanings.get(bare) ?? (/(?:message|thread|draft|conversation)id$/u.test(bare) ? LINE : UNKNOWN);
   if (known.size < 2_000 && key.length < 80) known.set(key, meaning);
   return meaning;

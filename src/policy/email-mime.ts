@@ -60,7 +60,7 @@ const parseBytes = (bytes: Uint8Array, form: MimeMessage['form']): MimeMessage |
   if (lines.at(-1) === '') lines.pop();
   for (const line of lines) {
     const content = line.endsWith('\r') ? line.slice(0, -1) : line;
-    if (/[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u2028\u2029\ufeff]/u.test(content)) return undefined;
+    if (/[^\P{Cc}\t]|[\u2028\u2029\ufeff]/u.test(content)) return undefined;
     if (content.startsWith(' ') || content.startsWith('\t')) {
       const last = fields.at(-1);
       if (last === undefined || content.trim() === '') return undefined;

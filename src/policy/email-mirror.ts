@@ -1,4 +1,5 @@
 /** The same message, to one address and nobody else, marked as a test. */
+import { unreachable } from '../model/decision.ts';
 import { addressOf, parseAddresses } from './email-address.ts';
 import { addressLike, looksLikeAddresses, type Collected } from './email-collect.ts';
 import { isAddressKey, isMembersKey, meaningOf, type Role } from './email-keys.ts';
@@ -50,6 +51,8 @@ export const mirrorMessage = (message: unknown, address: string, { found }: Coll
         return isSender(value) ? value : mirrored(value, address);
       case 'reply':
         return OMIT;
+      default:
+        return unreachable(role);
     }
   };
   const keepsHeader = (name: string, value: string): boolean => {

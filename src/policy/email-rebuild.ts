@@ -43,4 +43,6 @@ export const rebuildMessage = (message: unknown): unknown => {
 
 /** An encoded word must not be quoted: a quoted one is shown as it stands. */
 const asciiMailbox = (mailbox: Parameters<typeof formatMailbox>[0]): string =>
-  mailbox.name?.includes('=?') === true ? `${mailbox.name} <${formatMailbox({ ...mailbox, name: '' })}>` : formatMailbox(mailbox);
+  mailbox.name?.includes('=?') === true
+    ? `${mailbox.name} <${formatMailbox({ ...mailbox, name: '' })}>`
+    : formatMailbox(mailbox);

@@ -3,6 +3,7 @@
  * with what shall stand there. Collecting, checking and rewriting all use this one walk, so that none of them knows a
  * place that another forgets.
  */
+import { unreachable } from '../model/decision.ts';
 import { hasLineBreak } from './email-address.ts';
 import { isAddressKey, isHeaderName, isMembersKey, isNameKey, meaningOf, type Role } from './email-keys.ts';
 import { parseMime, type MimeMessage } from './email-mime.ts';
@@ -66,7 +67,7 @@ const walkField = (key: string, value: unknown, at: string, visitor: Visitor): u
   const meaning = meaningOf(key);
   switch (meaning.is) {
     case 'addresses':
-      return walkAddresses(key, value, meaning.role, at, visitor);
+      return walkAddresses(value, meaning.role, at, visitor);
     case 'headers':
       return walkHeaders(value, at, visitor);
     case 'raw':
@@ -88,6 +89,8 @@ const walkField = (key: string, value: unknown, at: string, visitor: Visitor): u
       return key.toLowerCase().startsWith('h:') && typeof value === 'string'
         ? walkHeader(key.slice(2), value, at, visitor)
         : walkAny(value, at, visitor);
+    default:
+      return unreachable(meaning);
   }
 };
 
@@ -99,10 +102,10 @@ const isContainer = (value: unknown): boolean =>
     return (is === 'addresses' && !isAddressKey(key) && !isMembersKey(key)) || is === 'raw' || is === 'headers';
   });
 
-const walkAddresses = (key: string, value: unknown, role: Role, at: string, visitor: Visitor): unknown => {
+const walkAddresses = (value: unknown, role: Role, at: string, visitor: Visitor): unknown => {
   if (isContainer(value)) return walkAny(value, at, visitor);
   if (Array.isArray(value) && value.some((one) => isContainer(one))) {
-    return walkList(value, (one, index) => walkAddresses(key, one, role, `${at}/${index}`, visitor));
+    return walkList(value, (one, index) => walkAddresses(one, role, `${at}/${index}`, visitor));
   }
   return visitor.addresses(value, role, at);
 };
@@ -236,7 +239,11 @@ const walkHeader = (name: string, value: unknown, at: string, visitor: Visitor):
     return next === OMIT ? OMIT : { ...value, value: next };
   }
   if (value === null || value === undefined || typeof value === 'boolean') return value;
-  const text = value instanceof Date ? value.toISOString() : String(value as string | number);
+  if (typeof value !== 'string' && typeof value !== 'number') {
+    visitor.fault(at, 'is not a header value');
+    return OMIT;
+  }
+  const text = String(value);
   if (hasLineBreak(text)) visitor.fault(at, 'holds a line break');
   if (name.toLowerCase() === 'subject') return visitor.subject(text);
   return visitor.header(name, text, at) ? value : OMIT;

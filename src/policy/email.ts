@@ -2,7 +2,7 @@
  * Who may be written to: `allow`, `block`, `internal:<domain>` and `mirror:<address>`. Where a message is let through under
  * a rule, the tool gets it rebuilt from what was understood, so that no other reader can see another recipient in it.
  */
-import { allowRuling, denyRuling, type Ruling } from '../model/decision.ts';
+import { allowRuling, denyRuling, unreachable, type Ruling } from '../model/decision.ts';
 import type { EmailEffect } from '../model/effect.ts';
 import { parametersOf } from '../model/flags.ts';
 import { addressOf, canonicalDomain, parseMailbox } from './email-address.ts';
@@ -26,7 +26,11 @@ const STEP = 'check_email';
 export const decideEmail = (effect: EmailEffect, flag: string): EmailRuling => {
   const rule = parseEmailRule(flag);
   if (rule === undefined) {
-    return deny('email.flag-unusable', 'the `email` flag is not allow, block, internal:<domain> or mirror:<address>', []);
+    return deny(
+      'email.flag-unusable',
+      'the `email` flag is not allow, block, internal:<domain> or mirror:<address>',
+      [],
+    );
   }
   let message: unknown;
   try {
@@ -47,6 +51,8 @@ export const decideEmail = (effect: EmailEffect, flag: string): EmailRuling => {
       return decideInternal(effect, message, collected, rule.domain, originals);
     case 'mirror':
       return decideMirror(effect, message, collected, rule.address, originals);
+    default:
+      return unreachable(rule);
   }
 };
 
@@ -86,11 +92,16 @@ const decideInternal = (
   if (fault !== undefined) return denyFault(fault, originals);
   const senders = new Set(found.filter(({ role }) => role === 'from').map(({ mailbox }) => addressOf(mailbox)));
   const judged = found.filter(
-    ({ role, mailbox }) => role !== 'from' && (role !== 'bounce' || (senders.size > 0 && !senders.has(addressOf(mailbox)))),
+    ({ role, mailbox }) =>
+      role !== 'from' && (role !== 'bounce' || (senders.size > 0 && !senders.has(addressOf(mailbox)))),
   );
   const outside = judged.find(({ mailbox }) => mailbox.domain !== domain);
   if (outside !== undefined) {
-    return deny('email.external-recipient', `${place(outside.at)} is at ${outside.mailbox.domain}, not at @${domain}`, originals);
+    return deny(
+      'email.external-recipient',
+      `${place(outside.at)} is at ${outside.mailbox.domain}, not at @${domain}`,
+      originals,
+    );
   }
   if (!judged.some(isRecipient)) return denyNobody(originals);
   return allowWith(effect, message, rebuildMessage(message), originals);
@@ -109,7 +120,9 @@ const decideMirror = (
   const mirrored = mirrorMessage(message, address, collected);
   // Judged once more by the same reading: whoever is still named besides the mirror was not understood.
   const left = collectAddresses(mirrored);
-  const stranger = left.found.find(({ role, mailbox }) => role !== 'from' && role !== 'bounce' && addressOf(mailbox) !== address);
+  const stranger = left.found.find(
+    ({ role, mailbox }) => role !== 'from' && role !== 'bounce' && addressOf(mailbox) !== address,
+  );
   const misread = left.faults.find(({ role }) => role !== 'from');
   if (stranger !== undefined || misread !== undefined) {
     return deny('email.mirror-incomplete', `${place((stranger ?? misread)?.at ?? '')} cannot be redirected`, originals);
@@ -117,12 +130,7 @@ const decideMirror = (
   return allowWith(effect, message, mirrored, originals);
 };
 
-const allowWith = (
-  effect: EmailEffect,
-  before: unknown,
-  after: unknown,
-  originals: readonly string[],
-): EmailRuling => {
+const allowWith = (effect: EmailEffect, before: unknown, after: unknown, originals: readonly string[]): EmailRuling => {
   if (before === after) return { ...allowRuling(STEP), originalRecipients: originals };
   const value = unnamed(after, effect.parameterNames);
   return { ...allowRuling(STEP, { rewrites: [{ pointer: effect.pointer, value }] }), originalRecipients: originals };
@@ -155,7 +163,9 @@ const originalRecipients = ({ found, faults }: Collected): readonly string[] => 
     .filter(isRecipient)
     .sort((left, right) => RANK[left.role] - RANK[right.role])
     .map(({ mailbox }) => addressOf(mailbox));
-  const unread = faults.filter(isRecipient).flatMap(({ address }) => (address === undefined || address === '' ? [] : [address]));
+  const unread = faults
+    .filter(isRecipient)
+    .flatMap(({ address }) => (address === undefined || address === '' ? [] : [address]));
   return [...new Set([...all, ...unread])];
 };
 

@@ -46,7 +46,8 @@ const parseV6 = (address: string): readonly number[] | undefined => {
     return undefined;
   }
   const [head = '', tail] = canonical.split('::');
-  const groups = (text: string): number[] => (text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16)));
+  const groups = (text: string): number[] =>
+    text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16));
   const left = groups(head);
   if (tail === undefined) return left;
   const right = groups(tail);

@@ -27,7 +27,7 @@ export const readUrl = (text: string): ReadUrl => {
   const scheme = (match[1] ?? '').toLowerCase();
   const defaultPort = DEFAULT_PORTS[scheme];
   if (defaultPort === undefined) return { fault: `has the scheme ${scheme}, not http, https, ws or wss` };
-  if (/[\u0000-\u0020\u007f-\u00a0\u2028\u2029\ufeff]/u.test(text)) return withSeen('holds a space or control character', text);
+  if (/[\s\p{Cc}\ufeff]/u.test(text)) return withSeen('holds a space or control character', text);
   if (text.includes('\\')) return withSeen('holds a backslash', text);
   const authority = match[2] ?? '';
   if (authority.includes('@')) return withSeen('holds a user name', text);

@@ -40,8 +40,14 @@ const decideUnconfigured = (effect: NetworkEffect, read: ReturnType<typeof readU
   if (range === 'metadata' || range === 'link-local') {
     return denyRuling(STEP, `network.${range}`, `the URL leads to a ${range} address`);
   }
-  const type = read.fault === undefined ? (range === undefined || range === 'public' ? undefined : 'private_address') : 'ambiguous_url';
-  if (type === undefined || (type === 'ambiguous_url' && read.fault === 'is not an absolute URL')) return allowRuling(STEP);
+  const type =
+    read.fault === undefined
+      ? range === undefined || range === 'public'
+        ? undefined
+        : 'private_address'
+      : 'ambiguous_url';
+  if (type === undefined || (type === 'ambiguous_url' && read.fault === 'is not an absolute URL'))
+    return allowRuling(STEP);
   return allowRuling(STEP, { detections: [{ step: STEP, type, at: effect.pointer }] });
 };
 
@@ -69,7 +75,8 @@ export const compileDomains = (list: readonly string[]): DomainRules => {
   const faults: string[] = [];
   for (const entry of list) {
     const rule = typeof entry === 'string' ? parseRule(entry.trim()) : undefined;
-    if (rule === undefined) faults.push(`expected a host such as example.com or *.example.com, got ${JSON.stringify(entry)}`);
+    if (rule === undefined)
+      faults.push(`expected a host such as example.com or *.example.com, got ${JSON.stringify(entry)}`);
     else rules.push(rule);
   }
   const result = { rules, faults };
