@@ -1,0 +1,140 @@
+/**
+ * File rules → grants on what really exists. Landlock can only allow, so a folder that contains something protected is
+ * replaced by its children without it (and so is each folder on the way): what is created later directly in such a
+ * folder is not granted, and such a folder cannot be listed. A protected path that does not exist yet is left out the same way.
+ */
+import { lstatSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import type { PathGrant } from './landlock.ts';
+import type { FileRight } from './profile.ts';
+
+/** A grant with the reason of the line that made it. */
+export interface ExplainedGrant extends PathGrant {
+  readonly why: string;
+  /** The rule's own path, where the grant is a part of it. */
+  readonly of?: string;
+}
+
+export interface Expansion {
+  readonly grants: readonly ExplainedGrant[];
+  /** Folders whose entries were read: the expansion is stale when one of them changes. */
+  readonly listed: readonly string[];
+}
+
+/** Beneath or equal, by whole components. */
+export const isWithin = (path: string, folder: string): boolean =>
+  path === folder || path.startsWith(folder.endsWith('/') ? folder : `${folder}/`);
+
+/** Both the place a path names and the place it leads to; for one that does not exist, with its nearest real parent. */
+export const realPlaces = (path: string): readonly string[] => {
+  const real = realOrUndefined(path);
+  if (real !== undefined) return [...new Set([join(realParent(dirname(path)), basename(path)), real])];
+  return [join(realParent(dirname(path)), basename(path))];
+};
+
+export const realOrUndefined = (path: string): string | undefined => {
+  try {
+    return realpathSync(path);
+  } catch {
+    return undefined;
+  }
+};
+
+const realParent = (folder: string): string => {
+  const real = realOrUndefined(folder);
+  if (real !== undefined || folder === '/') return real ?? '/';
+  return join(realParent(dirname(folder)), basename(folder));
+};
+
+/** `path` must be real. `blocked` are real places too; none of them, and nothing beneath them, is granted. */
+export const expandGrant = (
+  rule: { readonly path: string; readonly rights: readonly FileRight[]; readonly why: string },
+  blocked: readonly string[],
+): Expansion => {
+  const grants: ExplainedGrant[] = [];
+  const listed: string[] = [];
+  const visit = (path: string, directory: boolean): void => {
+    if (blocked.some((place) => isWithin(path, place))) return;
+    if (!directory || !blocked.some((place) => isWithin(place, path))) {
+      grants.push({
+        path,
+        directory,
+        rights: rule.rights,
+        why: rule.why,
+        ...(path === rule.path ? {} : { of: rule.path }),
+      });
+      return;
+    }
+    listed.push(path);
+    for (const entry of entriesOf(path)) {
+      // A link grants nothing: what it leads to is granted, or not, where it really stands.
+      if (!entry.isSymbolicLink()) visit(join(path, entry.name), entry.isDirectory());
+    }
+  };
+  visit(rule.path, isDirectory(rule.path));
+  return { grants, listed };
+};
+
+const entriesOf = (folder: string) => {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch {
+    return [];
+  }
+};
+
+/** Bounds one search: a home folder can hold millions of files. */
+const MOST_ENTRIES = 50_000;
+const DEEPEST = 6;
+
+export interface NamedSearch {
+  readonly found: readonly string[];
+  /** Folders the bounds did not allow to look into: nobody knows what they hold, so they are not granted. */
+  readonly unsearched: readonly string[];
+}
+
+/**
+ * Files beneath `home` whose name matches (`.env`, or `.env.*` with a star at the end), nearest first. Not searched, and
+ * documented so: `node_modules`, hidden folders, `skip` (the workspace), and what lies more than six folders deep.
+ */
+export const findNamed = (home: string, names: readonly string[], skip: string): NamedSearch => {
+  const matches = (name: string): boolean =>
+    names.some((pattern) => (pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern));
+  const found: string[] = [];
+  let entries = 0;
+  let level: readonly string[] = isWithin(home, skip) ? [] : [home];
+  for (let depth = 0; depth < DEEPEST && level.length > 0; depth += 1) {
+    const next: string[] = [];
+    for (const [index, folder] of level.entries()) {
+      if (entries > MOST_ENTRIES) return { found, unsearched: [...level.slice(index), ...next] };
+      for (const entry of entriesOf(folder)) {
+        entries += 1;
+        const path = join(folder, entry.name);
+        if (matches(entry.name)) found.push(path);
+        else if (entry.isDirectory() && path !== skip && !entry.name.startsWith('.') && entry.name !== 'node_modules') {
+          next.push(path);
+        }
+      }
+    }
+    level = next;
+  }
+  return { found, unsearched: [] };
+};
+
+export const isDirectory = (path: string): boolean => {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
+};
+
+/** Changes when an entry is added, removed or replaced. */
+export const stampOf = (folder: string): string => {
+  try {
+    const { mtimeMs, ino } = lstatSync(folder);
+    return `${String(ino)}:${String(mtimeMs)}`;
+  } catch {
+    return 'absent';
+  }
+};
