@@ -116,7 +116,8 @@ export const requireDirectory = (option: unknown, workspace: string): string => 
 
 export const requireLimits = (limits: unknown): CommandLimits => {
   if (limits === undefined) return {};
-  if (typeof limits !== 'object' || limits === null) throw misuse(`Expected \`limits\` to be an object, got ${shown(limits)}`);
+  if (typeof limits !== 'object' || limits === null)
+    throw misuse(`Expected \`limits\` to be an object, got ${shown(limits)}`);
   const entries = Object.entries(limits).filter(([, value]) => value !== undefined);
   for (const [name, value] of entries) {
     const most = Object.hasOwn(MOST, name) ? MOST[name as keyof CommandLimits] : undefined;
@@ -133,7 +134,9 @@ export const requireLimits = (limits: unknown): CommandLimits => {
 export const requireTimeout = (timeoutMs: unknown, standard: number): number => {
   const value = timeoutMs ?? standard;
   if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0 || value > LONGEST_TIMEOUT_MS) {
-    throw misuse(`Expected \`timeoutMs\` to be a number above 0 and at most ${LONGEST_TIMEOUT_MS}, got ${shown(value)}`);
+    throw misuse(
+      `Expected \`timeoutMs\` to be a number above 0 and at most ${LONGEST_TIMEOUT_MS}, got ${shown(value)}`,
+    );
   }
   return value;
 };
@@ -143,7 +146,8 @@ export const requireEnvironment = (env: unknown): Readonly<Record<string, string
   if (env === undefined) return {};
   if (typeof env !== 'object' || env === null) throw misuse(`Expected \`env\` to be an object, got ${shown(env)}`);
   for (const [name, value] of Object.entries(env)) {
-    if (name === '' || /[=\0]/u.test(name)) throw misuse(`Expected names in \`env\` without = and NUL, got ${shown(name)}`);
+    if (name === '' || /[=\0]/u.test(name))
+      throw misuse(`Expected names in \`env\` without = and NUL, got ${shown(name)}`);
     if (typeof value !== 'string' || value.includes('\0')) {
       throw misuse(`Expected \`env.${name}\` to be a string without NUL bytes, got ${typeof value}`);
     }
@@ -161,7 +165,8 @@ export const requireNames = (option: string, names: unknown): readonly string[] 
 
 export const requireConnect = (network: unknown): readonly (string | number)[] => {
   if (network === undefined) return [];
-  if (typeof network !== 'object' || network === null) throw misuse(`Expected \`network\` to be an object, got ${shown(network)}`);
+  if (typeof network !== 'object' || network === null)
+    throw misuse(`Expected \`network\` to be an object, got ${shown(network)}`);
   const unknown = Object.keys(network).find((key) => key !== 'connect');
   if (unknown !== undefined) throw misuse(`Expected \`network\` to have only connect, got ${JSON.stringify(unknown)}`);
   const { connect = [] } = network as NetworkOptions;

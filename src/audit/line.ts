@@ -43,7 +43,7 @@ const REQUIRED_OF_ENDED = 15;
 
 const decidedText = (entry: CallDecided, seq: number, time: string, prevHash: string): string | undefined => {
   const { args_truncated, blocked_by, flagged, ignored_flags, org, parent_call_id } = entry;
-  const { reason, reason_code, user, would_block } = entry;
+  const { reason, reason_code, rewrites, user, would_block } = entry;
   const present =
     count(args_truncated) +
     count(blocked_by) +
@@ -53,6 +53,7 @@ const decidedText = (entry: CallDecided, seq: number, time: string, prevHash: st
     count(parent_call_id) +
     count(reason) +
     count(reason_code) +
+    count(rewrites) +
     count(user) +
     count(would_block);
   // One key more is a field that this function does not know; one less, a field that is missing.
@@ -73,6 +74,7 @@ const decidedText = (entry: CallDecided, seq: number, time: string, prevHash: st
     `,"pipeline_uuid":${text(entry.pipeline_uuid)},"prev_hash":"${prevHash}"` +
     optional(',"reason":', reason) +
     optional(',"reason_code":', reason_code) +
+    optional(',"rewrites":', rewrites) +
     `,"seq":${seq}${idsText(entry)},"steps":${steps(entry.steps)}${taskText(entry)},"time":"${time}"` +
     `,"tool":${text(entry.tool)},"type":"call-decided"` +
     optional(',"user":', user) +

@@ -7,7 +7,8 @@ export interface Captured {
   readonly droppedBytes: number;
 }
 
-export const truncationMark = (droppedBytes: number): string => `\n[tappass: ${droppedBytes} more bytes were dropped]\n`;
+export const truncationMark = (droppedBytes: number): string =>
+  `\n[tappass: ${droppedBytes} more bytes were dropped]\n`;
 
 /** Resolves at the end of the stream. `onChunk` sees every byte, kept or not. */
 export const capture = (
@@ -33,11 +34,15 @@ export const capture = (
     }
   });
   stream.on('error', () => stream.destroy());
-  stream.on('close', () => {
+  const settle = (): void => {
     const whole = Buffer.concat(chunks);
     // A decoder leaves out the beginning of a character whose rest was dropped.
-    const text = droppedBytes > 0 ? new StringDecoder('utf8').write(whole) + truncationMark(droppedBytes) : whole.toString('utf8');
+    const text =
+      droppedBytes > 0 ? new StringDecoder('utf8').write(whole) + truncationMark(droppedBytes) : whole.toString('utf8');
     resolve({ text, droppedBytes });
-  });
+  };
+  // An empty stream may have ended before anybody listened.
+  if (stream.closed) settle();
+  else stream.on('close', settle);
   return promise;
 };

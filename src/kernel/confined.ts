@@ -11,7 +11,9 @@ export const attemptsFor = (wanted: readonly Namespace[], privileged: boolean): 
   const all = wanted.filter((name) => name !== 'user' || !privileged);
   const whole = !privileged && all.length > 0 && !all.includes('user') ? [] : [all];
   const withoutMounts = all.filter((name) => name !== 'mount');
-  const attempts = [...whole, withoutMounts, []].filter((names) => names.some((name) => name !== 'user') || names.length === 0);
+  const attempts = [...whole, withoutMounts, []].filter(
+    (names) => names.some((name) => name !== 'user') || names.length === 0,
+  );
   return attempts.filter((names, index) => attempts.findIndex((other) => other.join() === names.join()) === index);
 };
 

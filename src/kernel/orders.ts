@@ -2,7 +2,7 @@
  * What the launcher is told, as bytes: `TPL1`, a length, then records of {kind, size, payload padded to 8}, all
  * little-endian. Pure. `src/native/launcher-orders.c` is the reading side.
  */
-import type { CompiledProfile } from './compiled.ts';
+import type { CompiledProfile, LandlockPathRule } from './compiled.ts';
 
 export interface Identity {
   readonly uid: number;
@@ -63,6 +63,18 @@ export const writableIn = (profile: CompiledProfile): readonly string[] => {
   return [...new Set(roots)].filter((path) => !roots.some((root) => root !== path && path.startsWith(`${root}/`)));
 };
 
+const CLONE_NEWNS = 0x0002_0000;
+const CLONE_NEWPID = 0x2000_0000;
+
+/** The rules in the order in which the launcher counts them. It mounts a new /proc where both namespaces are new. */
+export const pathRulesOf = ({
+  profile: { landlock },
+  namespaces,
+}: Pick<Orders, 'profile' | 'namespaces'>): readonly LandlockPathRule[] =>
+  (namespaces & CLONE_NEWNS) !== 0 && (namespaces & CLONE_NEWPID) !== 0
+    ? [...landlock.paths, ...landlock.pathsWithOwnProc]
+    : landlock.paths;
+
 export const encodeOrders = (orders: Orders): Buffer => {
   const { profile } = orders;
   const { landlock, limits } = profile;
@@ -79,7 +91,7 @@ export const encodeOrders = (orders: Orders): Buffer => {
   for (const argument of orders.args) add(KIND.argument, text(argument));
   for (const [name, value] of Object.entries(orders.environment)) add(KIND.variable, text(`${name}=${value}`));
   add(KIND.ruleset, words64(landlock.handledFs, landlock.handledNet, landlock.scoped));
-  for (const { path, access } of landlock.paths) add(KIND.path, words64(access), text(path));
+  for (const { path, access } of pathRulesOf(orders)) add(KIND.path, words64(access), text(path));
   for (const { port, access } of landlock.ports) add(KIND.port, words64(access, port));
   add(KIND.filter, orders.seccomp);
 

@@ -9,6 +9,8 @@ import { join } from 'node:path';
 import type { Identity } from './orders.ts';
 
 export interface PrivateDirectories {
+  /** Holds the two others: what a profile grants as ${TMP}. */
+  readonly root: string;
   readonly temporary: string;
   readonly home: string;
   /** Empties them. What cannot be removed is left to the next sweep, and its slot is not used again. */
@@ -28,6 +30,7 @@ export const claimPrivateDirectories = (identity?: Identity): PrivateDirectories
     if (identity) chownSync(directory, identity.uid, identity.gid);
   }
   return {
+    root: slot,
     temporary,
     home,
     release: async () => {

@@ -1,6 +1,8 @@
 /** Finds the program of a command and says, before anything is started, why it cannot be. */
 import { closeSync, constants, accessSync, openSync, readSync, realpathSync, statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
+import { findProgram } from './commands.ts';
+import { isWithin } from './grants.ts';
 
 export type Program = { readonly path: string; readonly real: string } | { readonly fault: string };
 
@@ -17,19 +19,19 @@ export const cleanPath = (path: string | undefined, workspace: string): string =
     .filter((entry) => isAbsolute(entry) && !isWithin(resolve(entry), workspace))
     .join(':') || DEFAULT_PATH;
 
-export const isWithin = (path: string, directory: string): boolean =>
-  path === directory || path.startsWith(directory === '/' ? '/' : `${directory}/`);
-
-/** `name` as execvp(3) would find it: with a slash it is a path, else the first executable file on `path`. */
-export const findProgram = (name: string, path: string, directory: string): Program => {
-  if (name.includes('/')) return examine(isAbsolute(name) ? name : resolve(directory, name));
-  let fault = `${name} was not found on PATH (${path})`;
-  for (const entry of path.split(':')) {
-    const found = examine(join(entry, name));
-    if ('path' in found) return found;
-    if (!found.fault.endsWith(MISSING)) fault = found.fault;
-  }
-  return { fault };
+/**
+ * `name` as the profile compiler finds it: with a slash it is a path, else the first on `path` that is not the shim of a
+ * version manager.
+ */
+export const locateProgram = (name: string, path: string, directory: string): Program => {
+  const folders = path.split(':');
+  if (name.includes('/')) return examine(resolve(directory, name));
+  const found = findProgram(name, folders);
+  if (found !== undefined) return examine(found);
+  const faults = folders
+    .map((folder) => examine(join(folder, name)))
+    .flatMap((each) => ('fault' in each ? [each.fault] : []));
+  return { fault: faults.find((fault) => !fault.endsWith(MISSING)) ?? `${name} was not found on PATH` };
 };
 
 const MISSING = 'does not exist';
@@ -69,12 +71,16 @@ const interpreterFault = (path: string): string | undefined => {
   if (head === '') return `${path} is empty`;
   if (!head.startsWith('#!')) {
     // What the kernel knows is ELF; anything else it refuses with ENOEXEC, and only a shell would guess at it.
-    return head.startsWith('\x7fELF') ? undefined : `${path} is neither an ELF program nor a script that names its interpreter (#!)`;
+    return head.startsWith('\x7fELF')
+      ? undefined
+      : `${path} is neither an ELF program nor a script that names its interpreter (#!)`;
   }
   const interpreter = interpreterOf(path) ?? '';
   if (interpreter === '') return `${path} is a script without an interpreter after #!`;
   try {
-    return statSync(interpreter).isFile() ? undefined : `${path} names ${interpreter} as its interpreter, which is no file`;
+    return statSync(interpreter).isFile()
+      ? undefined
+      : `${path} names ${interpreter} as its interpreter, which is no file`;
   } catch {
     return `${path} names ${interpreter} as its interpreter, which does not exist`;
   }

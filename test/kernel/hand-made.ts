@@ -58,6 +58,7 @@ export const handMade = (
       { path: workspace, access: WRITE },
       ...more,
     ],
+    pathsWithOwnProc: [],
     ports: [],
   },
   seccomp: filterOf([]),
@@ -66,5 +67,6 @@ export const handMade = (
   environment: ['PATH'],
   namespaces: [],
   required: ['landlock', 'seccomp'],
+  searchPath: ['/usr/bin', '/bin'],
   ...change,
 });
