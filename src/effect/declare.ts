@@ -1,10 +1,16 @@
 /** Declared effects: which arguments are paths, SQL, messages, URLs, commands. Compiled once for each tool. */
+import type { Basis } from '../model/decision.ts';
 import { accessOf, FILE_OPERATIONS } from '../model/effect.ts';
 import type { ArgumentPath, Effect, EffectDeclaration, FileOperation } from '../model/effect.ts';
 import { TapPassConfigError } from '../model/errors.ts';
 
+export interface DerivedEffects {
+  readonly effects: readonly Effect[];
+  readonly basis: Basis;
+}
+
 /** From the arguments of one call to its effects. */
-export type DeriveEffects = (args: unknown) => readonly Effect[];
+export type DeriveEffects = (args: unknown) => DerivedEffects;
 
 type Make = (value: unknown, pointer: string) => Effect | undefined;
 
@@ -140,7 +146,7 @@ export const compileDeclaration = (
   return (args) => {
     const found: Effect[] = [];
     for (const site of sites) visit(args, site, 0, '', found);
-    return found;
+    return { effects: found, basis: 'declared' };
   };
 };
 
