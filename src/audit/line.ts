@@ -18,6 +18,11 @@ export const lineText = (entry: JournalEntry, seq: number, time: string, prevHas
       return decidedText(entry, seq, time, prevHash) ?? generalText(entry, seq, time, prevHash);
     case 'call-ended':
       return endedText(entry, seq, time, prevHash) ?? generalText(entry, seq, time, prevHash);
+    case 'journal-opened':
+    case 'journal-closed':
+    case 'checkpoint':
+    case 'lock-down':
+    case 'notice':
     default:
       return generalText(entry, seq, time, prevHash);
   }
