@@ -325,6 +325,26 @@ describe.each(METHODS)('by %s', (method) => {
     expect(existsSync(at('d'))).toBe(false);
   });
 
+  test('a directory of thousands is listed and removed whole', async () => {
+    mkdirSync(at('many'));
+    for (let one = 0; one < 3000; one += 1) writeFileSync(at(`many/${String(one)}`), '');
+    expect((await call(tools.list_directory, { path: 'many' })).entries.length).toBe(3000);
+    await call(tools.remove_file, { path: 'many', recursive: true });
+    expect(existsSync(at('many'))).toBe(false);
+  });
+
+  test('the journal in the workspace is not written', async () => {
+    mkdirSync(at('.tappass/audit'), { recursive: true });
+    writeFileSync(at('.tappass/audit/1.jsonl'), 'line');
+    symlinkSync('.tappass', at('alias'));
+    for (const path of ['.tappass/audit/1.jsonl', 'alias/audit/1.jsonl', './.tappass//audit/1.jsonl']) {
+      await expect(call(tools.append_file, { path, content: 'x' })).rejects.toMatchObject(REFUSED);
+      await expect(call(tools.remove_file, { path })).rejects.toMatchObject(REFUSED);
+      expect((await call(tools.read_file, { path })).content).toBe('line');
+    }
+    await expect(call(tools.move_file, { source: '.tappass', destination: 'gone' })).rejects.toMatchObject(REFUSED);
+  });
+
   test('makes directories, and those above; an existing one is fine', async () => {
     expect(await call(tools.create_directory, { path: 'x/y/z' })).toEqual({ path: 'x/y/z', created: true });
     expect(await call(tools.create_directory, { path: 'x/y' })).toEqual({ path: 'x/y', created: false });
@@ -441,6 +461,11 @@ describe.each(METHODS)('by %s', (method) => {
 test('a workspace that is no directory is an error of the program, at once', () => {
   expect(() => fileTools(at('f'))).toThrow(/directory/u);
   expect(() => fileTools(at('nope'))).toThrow(/directory/u);
+});
+
+test.each([0, -1, NaN, Infinity, 1.5, '5'])('a limit of %s is an error of the program', (limit) => {
+  expect(() => fileTools({ workspace: root, maxReadBytes: limit as number })).toThrow(/positive integer/u);
+  expect(() => fileTools({ workspace: root, maxEntries: limit as number })).toThrow(/positive integer/u);
 });
 
 test('every tool declares which of its arguments are paths', () => {
