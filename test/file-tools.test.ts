@@ -20,6 +20,8 @@ import {
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { FileMethod } from '../src/broker/file-calls.ts';
@@ -155,6 +157,9 @@ describe.each(METHODS)('by %s', (method) => {
     expect(statSync(at('f')).mode & 0o777).toBe(0o751);
     await call(tools.write_file, { path: 'in/new', content: 'through a link that stays' });
     expect(text('a/new')).toBe('through a link that stays');
+    await call(tools.write_file, { path: 'a/f-link', content: 'through a link to a file' });
+    expect(text('f')).toBe('through a link to a file');
+    expect(readlinkSync(at('a/f-link'))).toBe('../f');
     expect(
       readdirSync(root)
         .concat(readdirSync(at('a')))
@@ -349,6 +354,7 @@ describe.each(METHODS)('by %s', (method) => {
     expect(await call(tools.create_directory, { path: 'x/y/z' })).toEqual({ path: 'x/y/z', created: true });
     expect(await call(tools.create_directory, { path: 'x/y' })).toEqual({ path: 'x/y', created: false });
     expect(await call(tools.create_directory, { path: '.' })).toEqual({ path: '.', created: false });
+    expect(await call(tools.create_directory, { path: 'in' })).toEqual({ path: 'a', created: false });
     await call(tools.create_directory, { path: 'in/n' });
     expect(statSync(at('a/n')).isDirectory()).toBe(true);
     await expect(call(tools.create_directory, { path: 'f' })).rejects.toMatchObject(failed('ENOTDIR'));
@@ -461,6 +467,20 @@ describe.each(METHODS)('by %s', (method) => {
 test('a workspace that is no directory is an error of the program, at once', () => {
   expect(() => fileTools(at('f'))).toThrow(/directory/u);
   expect(() => fileTools(at('nope'))).toThrow(/directory/u);
+});
+
+test('the directory of tools that nobody holds any more is closed', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const open = (): number => readdirSync('/proc/self/fd').length;
+  const before = open();
+  for (let one = 0; one < 50; one += 1) fileTools(root);
+  expect(open()).toBeGreaterThanOrEqual(before + 40);
+  for (let round = 0; round < 100 && open() > before + 10; round += 1) {
+    collect();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(open()).toBeLessThanOrEqual(before + 10);
 });
 
 test.each([0, -1, NaN, Infinity, 1.5, '5'])('a limit of %s is an error of the program', (limit) => {

@@ -118,7 +118,8 @@ describe.each(METHODS)('method %s', (method) => {
     ['loop1', 'loop1', true, 'remove'],
     ['in-file', 'in-file', true, 'rename'],
     ['in', 'in', true, 'rename'],
-    ['dangling-out', 'dangling-out', true, 'mkdir'],
+    ['in', 'a', true, 'mkdir'],
+    ['dangling-in', 'a/new', false, 'mkdir'],
   ];
 
   test('paths that are beneath, relative and absolute', () => {
@@ -151,6 +152,8 @@ describe.each(METHODS)('method %s', (method) => {
     ['out-file', 'outside/secret', true, 'chmod'],
     ['dangling-out', 'outside/new', false, 'write'],
     ['dangling-out', 'outside/new', false, 'rename'],
+    ['dangling-out', 'outside/new', false, 'mkdir'],
+    ['out', 'outside', true, 'mkdir'],
     ['chain1', 'outside', true],
     ['chain1/secret', 'outside/secret', true],
     // Lexically `in/..` is the workspace and `out/..` too; the kernel says otherwise of the second.
@@ -265,6 +268,18 @@ describe.each(METHODS)('method %s', (method) => {
     expect(resolve(workspace, Buffer.from([0xef, 0xbb, 0xbf, 0x66]))).toMatchObject({
       resolved: { beneath: '\uFEFFf' },
     });
+  });
+
+  test('an argument that throws when it is looked at is a fault', () => {
+    const hostile = new Proxy(
+      {},
+      {
+        getPrototypeOf: () => {
+          throw new Error('boo');
+        },
+      },
+    );
+    expect(resolve(workspace, hostile as URL)).toHaveProperty('fault');
   });
 
   test.each([undefined, null, 7, {}, ['f'], { toString: () => 'f' }])('%j in place of a path is a fault', (path) => {
