@@ -53,6 +53,6 @@ if (process.platform === 'linux') {
     const addon = sources((name) => name.startsWith('addon') || name === 'kernel.c');
     compile(join(out, 'tappass.node'), ['-shared', '-fPIC', '-I', headers, ...addon]);
   }
-  const launcher = sources((name) => name === 'launcher.c' || name === 'kernel.c');
+  const launcher = sources((name) => name.startsWith('launcher') || name === 'kernel.c');
   if (existsSync(join(here, 'launcher.c'))) compile(join(out, 'tappass-launcher'), ['-static', ...launcher]);
 }
