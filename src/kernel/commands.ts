@@ -4,7 +4,8 @@
  * the real program; a name that leads to one is looked up further along PATH.
  */
 import { accessSync, closeSync, constants, openSync, readSync, realpathSync, statSync } from 'node:fs';
-import { basename, isAbsolute, join } from 'node:path';
+import { basename, dirname, isAbsolute, join } from 'node:path';
+import { profileFault, type Profile } from './profile.ts';
 
 export interface ResolvedCommand {
   readonly name: string;
@@ -17,6 +18,55 @@ export interface ResolvedCommand {
 /** Interpreters of interpreters end somewhere; Linux itself stops at 4 (BINPRM_MAX_RECURSION). */
 const DEEPEST_CHAIN = 4;
 const HEADER_BYTES = 4096;
+
+export interface FoundCommands {
+  readonly commands: readonly ResolvedCommand[];
+  readonly notFound: readonly string[];
+  /** `undefined`: any. */
+  readonly executable: readonly string[] | undefined;
+  readonly searchPath: readonly string[];
+}
+
+/** What the profile lists and what the caller asks for; only the latter must exist. */
+export const findCommands = (
+  profile: Profile,
+  options: { readonly searchPath: readonly string[]; readonly program?: string; readonly commands?: readonly string[] },
+): FoundCommands => {
+  const extra = options.commands ?? [];
+  if (profile.tier === 'observer' && extra.length > 0) {
+    throw profileFault(
+      'Expected no `commands` for tier `observer`, which starts no program; use tier `worker`',
+      'TAPPASS_PROFILE_COMMANDS',
+    );
+  }
+  const any = profile.commands === 'any';
+  const listed = profile.commands === 'any' ? [] : profile.commands.flatMap(({ names }) => names);
+  const asked = [...(options.program === undefined ? [] : [options.program]), ...extra];
+  const commands: ResolvedCommand[] = [];
+  const notFound: string[] = [];
+  for (const name of new Set([...asked, ...(any ? [] : listed)])) {
+    const resolved = resolveCommand(name, options.searchPath);
+    if (resolved !== undefined) commands.push(resolved);
+    else if (asked.includes(name)) {
+      throw profileFault(
+        `Expected \`${name}\` to be an executable file${isAbsolute(name) ? '' : ' on PATH'}, found none`,
+        'TAPPASS_COMMAND_NOT_FOUND',
+      );
+    } else notFound.push(name);
+  }
+  return {
+    commands: any ? [] : commands,
+    notFound,
+    executable: any ? undefined : [...new Set(commands.flatMap(({ files }) => files))],
+    searchPath: any ? options.searchPath : inPathOrder(commands, options.searchPath),
+  };
+};
+
+/** The caller's order, so that `node` leads to the same node inside as outside. */
+const inPathOrder = (commands: readonly ResolvedCommand[], searchPath: readonly string[]): readonly string[] => {
+  const folders = new Set(commands.map(({ found }) => dirname(found)));
+  return [...new Set([...searchPath.filter((folder) => folders.has(folder)), ...folders])];
+};
 
 /** `undefined`: no executable file of that name, or only a shim of one. */
 export const resolveCommand = (name: string, searchPath: readonly string[]): ResolvedCommand | undefined => {

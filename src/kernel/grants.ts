@@ -83,6 +83,44 @@ const entriesOf = (folder: string) => {
   }
 };
 
+/** Bounds one search: a home folder can hold millions of files. */
+const MOST_ENTRIES = 50_000;
+const DEEPEST = 6;
+
+export interface NamedSearch {
+  readonly found: readonly string[];
+  /** Folders the bounds did not allow to look into: nobody knows what they hold, so they are not granted. */
+  readonly unsearched: readonly string[];
+}
+
+/**
+ * Files beneath `home` whose name matches (`.env`, or `.env.*` with a star at the end), nearest first. Not searched, and
+ * documented so: `node_modules`, hidden folders, `skip` (the workspace), and what lies more than six folders deep.
+ */
+export const findNamed = (home: string, names: readonly string[], skip: string): NamedSearch => {
+  const matches = (name: string): boolean =>
+    names.some((pattern) => (pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern));
+  const found: string[] = [];
+  let entries = 0;
+  let level: readonly string[] = isWithin(home, skip) ? [] : [home];
+  for (let depth = 0; depth < DEEPEST && level.length > 0; depth += 1) {
+    const next: string[] = [];
+    for (const [index, folder] of level.entries()) {
+      if (entries > MOST_ENTRIES) return { found, unsearched: [...level.slice(index), ...next] };
+      for (const entry of entriesOf(folder)) {
+        entries += 1;
+        const path = join(folder, entry.name);
+        if (matches(entry.name)) found.push(path);
+        else if (entry.isDirectory() && path !== skip && !entry.name.startsWith('.') && entry.name !== 'node_modules') {
+          next.push(path);
+        }
+      }
+    }
+    level = next;
+  }
+  return { found, unsearched: [] };
+};
+
 export const isDirectory = (path: string): boolean => {
   try {
     return statSync(path).isDirectory();

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, extname, join, resolve } from 'node:path';
 import { TapPassConfigError } from '../model/errors.ts';
+import { narrows } from '../model/tier.ts';
 import { joinProfiles, parseProfile, type Profile, type ProfileDocument } from './profile.ts';
 
 const builtInFolder = join(import.meta.dirname, '..', '..', 'sandbox-profiles');
@@ -52,9 +53,26 @@ export const loadProfile = (nameOrPath: string): LoadedProfile => {
     if (document.extends === undefined) break;
     file = fileOf(document.extends, dirname(file));
   }
+  requireTierAbove(chain, files);
   const loaded = { profile: joinProfiles(chain), files };
   if (files.every((each) => dirname(each) === builtInFolder)) builtIn.set(nameOrPath, loaded);
   return loaded;
+};
+
+/** A tier is a promise: who makes it must stand on a built-in profile that keeps it. */
+const requireTierAbove = (chain: readonly ProfileDocument[], files: readonly string[]): void => {
+  const [document] = chain;
+  const tier = document?.tier;
+  if (tier === undefined || dirname(files[0] ?? '') === builtInFolder) return;
+  const keeps = chain.some(
+    (each, index) =>
+      dirname(files[index] ?? '') === builtInFolder && each.tier !== undefined && narrows(tier, each.tier),
+  );
+  if (!keeps) {
+    throw invalid(
+      `Expected ${String(files[0])} with tier \`${tier}\` to extend a built-in profile of that tier or a narrower one; add \`"extends": "${tier}"\``,
+    );
+  }
 };
 
 const fileOf = (nameOrPath: string, from: string): string =>

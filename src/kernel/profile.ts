@@ -60,9 +60,11 @@ const protectedRule = z.strictObject({
   path: path.optional(),
   named: z
     .string()
-    .regex(/^[^/*?[\]\0]+$/u)
+    .regex(/^[^/*?[\]\0]+\*?$/u)
     .optional()
-    .describe('A file name, wherever it stands beneath ${HOME} (bounded search), outside ${WORKSPACE}.'),
+    .describe(
+      'A file name, or its beginning and a star: wherever it stands beneath ${HOME} (bounded search), outside ${WORKSPACE}.',
+    ),
   why,
 });
 
@@ -198,6 +200,9 @@ export const parseProfile = (value: unknown, source: string): ProfileDocument =>
   return parsed.data;
 };
 
+export const profileFault = (message: string, code: string): TapPassConfigError =>
+  new TapPassConfigError(message, { code });
+
 const invalid = (source: string, pointer: string, fault: string): TapPassConfigError =>
   new TapPassConfigError(`Expected a sandbox profile in ${source}, got a fault at ${pointer}: ${fault}`, {
     code: 'TAPPASS_PROFILE_INVALID',
@@ -232,8 +237,9 @@ export const joinProfiles = (chain: readonly ProfileDocument[]): Profile =>
       commands: joinCommands(under.commands, over.commands),
       network: over.network ?? under.network,
       syscalls: {
-        fallback: over.syscalls?.fallback ?? under.syscalls.fallback,
-        rules: [...(over.syscalls?.rules ?? []), ...under.syscalls.rules],
+        // What denies comes first and what allows last: a profile can narrow what it extends, never widen it.
+        fallback: under.syscalls.fallback === 'allow' ? (over.syscalls?.fallback ?? 'allow') : under.syscalls.fallback,
+        rules: joinRules(over, under),
       },
       limits: { ...under.limits, ...over.limits },
       environment: [...under.environment, ...(over.environment ?? [])],
@@ -242,6 +248,20 @@ export const joinProfiles = (chain: readonly ProfileDocument[]): Profile =>
     }),
     NOTHING,
   );
+
+const joinRules = (over: ProfileDocument, under: Profile): readonly ProfileSyscallRule[] => {
+  const own = over.syscalls?.rules ?? [];
+  // A document of its own keeps its order: a line that allows may stand before one that denies the rest.
+  if (under.syscalls.rules.length === 0) return own;
+  const allows = own.filter(({ action }) => action === 'allow');
+  if (allows.length > 0 && under.syscalls.fallback !== 'allow') {
+    throw profileFault(
+      `Expected the profile \`${over.name}\` to narrow \`${under.name}\`, which lists the only calls it allows, got a line that allows ${String(allows[0]?.calls.join(', '))}`,
+      'TAPPASS_PROFILE_EXCEEDS_TIER',
+    );
+  }
+  return [...own.filter(({ action }) => action !== 'allow'), ...under.syscalls.rules, ...allows];
+};
 
 const joinCommands = (under: Profile['commands'], over: ProfileDocument['commands']): Profile['commands'] => {
   if (over === undefined) return under;
