@@ -118,7 +118,9 @@ export const governPool = <Pool extends object>(
         (value) => typeof value === 'function',
       );
       if (callback !== undefined) {
-        queueMicrotask(() => (callback as Method)(error));
+        queueMicrotask(() => {
+          (callback as Method)(error);
+        });
         return undefined;
       }
       if (isObject(first) && typeof first['submit'] === 'function') throw error;
@@ -205,15 +207,11 @@ export const governPool = <Pool extends object>(
   };
 
   const connect: Method = (callback) => {
-    const pending = checkOut();
-    if (typeof callback !== 'function') return pending.then(wrapClient);
-    pending.then(
-      (client) => {
-        const governed = wrapClient(client) as { release: Method };
-        (callback as Method)(undefined, governed, (destroy: unknown) => governed.release(destroy));
-      },
-      (error: unknown) => (callback as Method)(error),
-    );
+    const client = checkOut().then(wrapClient);
+    if (typeof callback !== 'function') return client;
+    settle(client, callback as Method, (governed) => [
+      (destroy: unknown) => (governed as { release: Method }).release(destroy),
+    ]);
     return undefined;
   };
 
@@ -224,26 +222,41 @@ export const governPool = <Pool extends object>(
       );
     }
     if (!secondWall) return raw.query(...args);
-    const callback = args.findLast((value) => typeof value === 'function') as Method | undefined;
+    const plain = args.filter((value) => typeof value !== 'function');
     const answer = (async () => {
       const client = await checkOut();
       try {
-        return await Reflect.apply(
-          client['query'] as Method,
-          client,
-          args.filter((value) => typeof value !== 'function'),
-        );
+        return await Reflect.apply(client['query'] as Method, client, plain);
       } finally {
         (client['release'] as Method)();
       }
     })();
+    const callback = args.findLast((value) => typeof value === 'function');
     if (callback === undefined) return answer;
-    answer.then(
-      (result) => callback(null, result),
-      (error: unknown) => callback(error),
-    );
+    settle(answer, callback as Method);
     return undefined;
   };
 
   return proxyOf(pool, POOL_MEMBERS, { query: governedQuery(query), connect }) as Pool;
+};
+
+/** Calls `callback` as node does, outside of the promise, so that what it throws is its own. */
+const settle = (
+  pending: Promise<unknown>,
+  callback: Method,
+  more: (value: unknown) => readonly unknown[] = () => [],
+): void => {
+  const run = async (): Promise<void> => {
+    let outcome: readonly unknown[];
+    try {
+      const value = await pending;
+      outcome = [undefined, value, ...more(value)];
+    } catch (error) {
+      outcome = [error];
+    }
+    queueMicrotask(() => {
+      callback(...outcome);
+    });
+  };
+  void run();
 };

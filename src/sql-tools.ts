@@ -71,8 +71,9 @@ const createRunner = ({
     (broker ??= (async () => openSqlBroker(connection ?? (await PGlite.create())))());
   const judge = async (text: string, at: DbFlag): Promise<SqlDecision> => {
     prepareSqlNow();
-    const { catalogue: read, dialect } = await opened();
-    const catalogue = await read();
+    const broker = await opened();
+    const { dialect } = broker;
+    const catalogue = await broker.catalogue();
     const options: SqlOptions = { harmlessFunctions, ...(catalogue !== undefined && { catalogue }) };
     return judgeSql(text, at, { ...options, dialect });
   };

@@ -44,7 +44,7 @@ export const sqliteBackend = (db: DatabaseSync): SqlBackend => ({
       }
       let rows: Record<string, unknown>[] = [];
       for (const row of statement.iterate(...params.map(valueOf))) {
-        rows.push(row as Record<string, unknown>);
+        rows.push(row);
         if (rows.length < BATCH) continue;
         yield { rows };
         rows = [];
