@@ -164,7 +164,8 @@ export const kindOfName = (name: string): ParameterKind => {
   const known = kinds.get(bare);
   if (known !== undefined) return known;
   const last = wordsOf(name).at(-1) ?? '';
-  if (/^(?:path|paths|file|files|filename|filepath|dir|dirs|directory|folder)$/u.test(last)) return 'path';
+  if (/^(?:path|paths|file|files|filename|filepath|dir|dirs|directory|directories|folder|folders)$/u.test(last))
+    return 'path';
   if (/^(?:url|urls|uri|href|link)$/u.test(last)) return 'url';
   if (/^(?:host|hostname)$/u.test(last)) return 'host';
   if (/^sql$/u.test(last)) return 'sql';
