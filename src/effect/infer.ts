@@ -16,6 +16,7 @@ import {
   fileOperationOf,
   kindOfName,
   MAIL_WORDS,
+  namesWriting,
   PURE_TOOLS,
   REMOTE_MARKS,
   sendsMail,
@@ -65,6 +66,10 @@ interface Traits {
   readonly pure: boolean;
   /** Parameters whose schema lists the values they may have: `command: 'view' | 'create'` is a verb, not a command. */
   readonly enums: ReadonlySet<string>;
+  /** Parameters that the tool itself names. */
+  readonly declared: ReadonlySet<string>;
+  /** One of the editors whose `command` is a verb although they come without a schema. */
+  readonly editor: boolean;
   readonly kinds: Map<string, ParameterKind>;
 }
 
@@ -107,6 +112,8 @@ const traitsOf = ({ name, description = '', schema, parameterNames }: InferableT
         .filter(([, property]) => isEnum(property))
         .map(([key]) => key),
     ),
+    declared: new Set(parameters),
+    editor: /^(?:str_replace_(?:based_)?edit(?:or|_tool)|memory|text_editor|editor)/u.test(name),
     kinds: new Map(),
   };
 };
@@ -171,9 +178,8 @@ class InferenceRun {
     }
   }
 
-  /** Arguments that change the meaning of others: the place of a remote file, the verb of an editor. */
+  /** Arguments that tighten the meaning of others. What loosens it must stand in the schema: callers choose arguments. */
   #lookAround(keys: readonly string[]): void {
-    this.#remote ||= keys.some((key) => REMOTE_MARKS.has(bareName(key)));
     this.#database ||= keys.some((key) => TABLE_KEY.test(bareName(key)));
   }
 
@@ -196,7 +202,7 @@ class InferenceRun {
         this.#file(key, here, true);
         continue;
       }
-      if (kind === 'command' && this.#isVerb(key, record)) continue;
+      if (kind === 'command' && this.#isVerb(key, record[key])) continue;
       this.#value(record[key], here, kind, key);
     }
   }
@@ -205,21 +211,25 @@ class InferenceRun {
   #operationFor(record: Readonly<Record<string, unknown>>): FileOperation | undefined {
     for (const [key, value] of Object.entries(record)) {
       if (typeof value !== 'string' || value.length > 40) continue;
-      const isVerb = this.#kindOf(key) === 'verb' || (this.#kindOf(key) === 'command' && this.#isVerb(key, record));
-      if (isVerb && bareName(key) !== 'type' && bareName(key) !== 'method') return fileOperationOf(wordsOf(value));
+      const kind = this.#kindOf(key);
+      if (kind !== 'verb' && !(kind === 'command' && this.#isVerb(key, value))) continue;
+      if (bareName(key) === 'type' || bareName(key) === 'method') continue;
+      const operation = fileOperationOf(wordsOf(value));
+      if (accessOf(operation) === 'write' || this.#isTrustedVerb(key)) return operation;
     }
     return undefined;
   }
 
-  #isVerb(key: string, record: Readonly<Record<string, unknown>>): boolean {
-    if (this.#traits.enums.has(key)) return true;
-    const value = record[key];
-    return (
-      !this.#traits.shell &&
-      typeof value === 'string' &&
-      EDITOR_VERBS.has(value) &&
-      Object.keys(record).some((other) => other !== key && kindOfName(other) === 'path')
-    );
+  /** Callers choose arguments: a verb makes a call harmless only where the tool itself offers that verb. */
+  #isTrustedVerb(key: string): boolean {
+    const { enums, declared, operation, editor, words } = this.#traits;
+    if (enums.has(key) || (editor && key === 'command')) return true;
+    return declared.has(key) && (accessOf(operation) === 'read' || !namesWriting(words));
+  }
+
+  #isVerb(key: string, value: unknown): boolean {
+    const { enums, editor } = this.#traits;
+    return enums.has(key) || (editor && typeof value === 'string' && EDITOR_VERBS.has(value));
   }
 
   /** `{command: 'git', args: ['status']}`: one argv. Returns the keys that were used up. */
@@ -382,8 +392,8 @@ class InferenceRun {
   #byValue(text: string, at: string): void {
     if (this.#json(text, at, 'generic')) return;
     if (looksLikeUrl(text)) this.#url(text.trim(), at);
-    else if (looksLikePath(text)) this.#file(text, at);
     else if (looksLikeSql(text)) this.#add({ kind: 'sql', pointer: at, text, dialect: this.#dialect() });
+    else if (looksLikePath(text)) this.#file(text, at);
     else if (looksLikePatch(text)) this.#patch(text, at);
   }
 
