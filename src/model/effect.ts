@@ -3,6 +3,8 @@
  * what the journal records, so that a decision can be replayed without the world.
  */
 
+import type { Tier } from './tier.ts';
+
 export const FILE_OPERATIONS = [
   'read',
   'list',
@@ -86,6 +88,8 @@ export interface CommandEffect extends EffectBase {
   readonly command: string | readonly string[];
   /** True when the tool runs it under a tier, so that the kernel holds what the text cannot show. */
   readonly contained?: boolean;
+  /** Which tier, where the tool says so. */
+  readonly tier?: Tier;
 }
 
 export type Effect = FileEffect | SqlEffect | EmailEffect | NetworkEffect | CommandEffect;
@@ -111,8 +115,11 @@ export interface EffectDeclaration {
   /** Arguments that are messages; `true`: the whole arguments are one message. */
   readonly email?: true | ArgumentPath | readonly ArgumentPath[];
   readonly url?: ArgumentPath | readonly ArgumentPath[];
-  readonly command?: ArgumentPath | readonly ArgumentPath[];
-  /** The tool runs its commands under a tier. */
+  /** Arguments that are commands; `true`: the call as a whole starts a program. */
+  readonly command?: true | ArgumentPath | readonly ArgumentPath[];
+  /** The tool runs its commands under a tier, which contains them. Default: in none. */
+  readonly tier?: Tier;
+  /** The same without saying which: judged as the widest. */
   readonly contained?: boolean;
   /** The tool touches nothing outside its own memory. */
   readonly none?: true;
