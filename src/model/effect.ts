@@ -40,6 +40,11 @@ export interface ResolvedPath {
 interface EffectBase {
   /** Where in the arguments it stands: a JSON pointer (RFC 6901). Positional arguments are `/0`, `/1` … */
   readonly pointer: string;
+  /**
+   * True where the value at `pointer` is not the subject itself but what it was derived from (a file that a patch text
+   * names). It is judged all the same, but nothing may be written to that place.
+   */
+  readonly derived?: true;
 }
 
 export interface FileEffect extends EffectBase {

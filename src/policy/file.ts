@@ -79,7 +79,7 @@ const decideResolved = (effect: FileEffect, denialOf: (facts: Facts) => Denial):
     changesParent: resolved.beneath === '' && (operation === 'remove' || operation === 'rename'),
   });
   if (denial !== undefined) return denyRuling(STEP, ...denial);
-  return resolved.real === effect.path
+  return resolved.real === effect.path || effect.derived === true
     ? allowRuling(STEP)
     : allowRuling(STEP, { rewrites: [{ pointer: effect.pointer, value: resolved.real }] });
 };
