@@ -152,6 +152,7 @@ export class ValueWalk {
     const naming = this.#naming(record as Readonly<Record<string, unknown>>);
     let copy: Record<string, unknown> | undefined;
     let renamed = false;
+    let taken: Map<string, number> | undefined;
     const names = Object.keys(record);
     for (const [index, name] of names.entries()) {
       const item = (record as Readonly<Record<string, unknown>>)[name];
@@ -163,7 +164,7 @@ export class ValueWalk {
       if (copy === undefined && (masked !== item || maskedName !== name)) copy = copyOf(record, names.slice(0, index));
       if (copy === undefined) continue;
       renamed ||= maskedName !== name;
-      const target = maskedName === name ? name : freeName(maskedName, copy, record);
+      const target = maskedName === name ? name : freeName(maskedName, copy, record, (taken ??= new Map()));
       Object.defineProperty(copy, target, { value: masked, enumerable: true, writable: true, configurable: true });
     }
     if (renamed) this.#options.changed?.(this.#pointer(), copy);
@@ -248,11 +249,12 @@ export class ValueWalk {
   }
 }
 
-/** Two masked names must not fall together, nor upon a name that is there. */
-const freeName = (wanted: string, copy: object, record: object): string => {
-  const taken = (name: string): boolean => Object.hasOwn(copy, name) || Object.hasOwn(record, name);
-  let name = wanted;
-  for (let times = 2; taken(name); times += 1) name = `${wanted}_${times}`;
+/** Two masked names must not fall together, nor upon a name that is there. `last` keeps many of them from being tried in turn. */
+const freeName = (wanted: string, copy: object, record: object, last: Map<string, number>): string => {
+  let times = last.get(wanted) ?? 1;
+  let name = times === 1 ? wanted : `${wanted}_${times}`;
+  while (Object.hasOwn(copy, name) || Object.hasOwn(record, name)) name = `${wanted}_${(times += 1)}`;
+  last.set(wanted, times);
   return name;
 };
 
