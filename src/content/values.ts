@@ -220,10 +220,9 @@ export class ValueWalk {
       if (masked !== item) changes.set(name, masked);
     }
     if (changes.size === 0) return error;
-    const copy = Object.create(
-      Object.getPrototypeOf(error) as object | null,
-      Object.getOwnPropertyDescriptors(error),
-    ) as Error;
+    // A native error under the same class: what tells errors by their make (`isError`, structured clones) goes on working.
+    const copy = Object.setPrototypeOf(new Error(''), Object.getPrototypeOf(error) as object | null) as Error;
+    Object.defineProperties(copy, Object.getOwnPropertyDescriptors(error));
     for (const [name, value] of changes) {
       Object.defineProperty(copy, name, {
         value,
@@ -242,12 +241,16 @@ export class ValueWalk {
     if (text === undefined) return bytes;
     const masked = this.#string(text, label);
     if (masked === text) return bytes;
-    const encoded = new TextEncoder().encode(masked);
-    // A Buffer stays a Buffer, without naming node: the constructor of the value makes the new one.
-    const from = (bytes.constructor as { readonly from?: (source: Uint8Array) => Uint8Array }).from;
-    return from === undefined ? encoded : from.call(bytes.constructor, encoded);
+    return bytesLike(bytes, masked);
   }
 }
+
+/** A Buffer for a Buffer, without naming node: the constructor of the value makes the new one. */
+export const bytesLike = (like: Uint8Array, text: string): Uint8Array => {
+  const encoded = new TextEncoder().encode(text);
+  const { from } = like.constructor as { readonly from?: (source: Uint8Array) => Uint8Array };
+  return from === undefined ? encoded : from.call(like.constructor, encoded);
+};
 
 /** Two masked names must not fall together, nor upon a name that is there. `last` keeps many of them from being tried in turn. */
 const freeName = (wanted: string, copy: object, record: object, last: Map<string, number>): string => {
