@@ -46,12 +46,17 @@ const STEPS: Readonly<Record<number, { readonly layer: string; readonly what: st
   5: { layer: 'proof', what: 'a thread could not prove its confinement', applied: true },
 };
 
-/** Throws LockDownFailure; then, unless `applied` says otherwise, the process is as it was. */
-export const lockDown = (profile: CompiledProfile): LockDownReport => {
+/**
+ * `probe`: a directory that can be opened now and that no rule covers; default: one that is found. Throws
+ * LockDownFailure; then, unless `applied` says otherwise, the process is as it was.
+ */
+export const lockDown = (
+  profile: Pick<CompiledProfile, 'landlock' | 'seccompInProcess'>,
+  probe: string = findProbe(profile.landlock),
+): LockDownReport => {
   const addon = requireCalls();
   const abi = addon.landlockAbi();
   if (abi < 1) throw new LockDownFailure('landlock', `Landlock is not available (${errnoName(-abi)})`);
-  const probe = findProbe(profile.landlock);
   const rings = countRings();
   const ruleset = buildRuleset(addon, profile.landlock);
   try {
