@@ -112,7 +112,11 @@ const subjectOf = (tool: GovernedTool, scope: Scope | undefined): Subject => {
   return ANYBODY;
 };
 
-const signalsOf = (tool: GovernedTool, scope: Scope | undefined, context: readonly unknown[]): readonly AbortSignal[] => {
+const signalsOf = (
+  tool: GovernedTool,
+  scope: Scope | undefined,
+  context: readonly unknown[],
+): readonly AbortSignal[] => {
   let signals: AbortSignal[] | undefined;
   for (const layer of tool.layers) if (layer.signal !== undefined) (signals ??= []).push(layer.signal);
   if (scope?.signal !== undefined) (signals ??= []).push(scope.signal);
@@ -259,7 +263,9 @@ const judgeLayer = (request: Request, rules: Rules, args: unknown, steps: StepTi
   took('filter_tools', filter.outcome);
   const integrity = faultOfFaces(tool);
   rulings.push(
-    integrity === undefined ? INTACT : denyRuling('check_integrity', 'tool.changed', `${tool.shape.name}: ${integrity}`),
+    integrity === undefined
+      ? INTACT
+      : denyRuling('check_integrity', 'tool.changed', `${tool.shape.name}: ${integrity}`),
   );
   for (const found of derived) {
     const { effect, ruling } = rules.effects(found);
@@ -275,10 +281,19 @@ const judgeLayer = (request: Request, rules: Rules, args: unknown, steps: StepTi
 const brokenDecision = (request: Request, error: unknown): Decision => {
   const name = error instanceof Error ? error.name : typeof error;
   const ruling: Ruling = {
-    ...denyRuling('check_integrity', 'decision.threw', `the decision could not be made (${name}), and what cannot be decided is denied`),
+    ...denyRuling(
+      'check_integrity',
+      'decision.threw',
+      `the decision could not be made (${name}), and what cannot be decided is denied`,
+    ),
     hard: true,
   };
-  return settle('enforce', { rulings: [ruling], effects: NO_EFFECTS, basis: request.tool.basis, classification: 'INTERNAL' });
+  return settle('enforce', {
+    rulings: [ruling],
+    effects: NO_EFFECTS,
+    basis: request.tool.basis,
+    classification: 'INTERNAL',
+  });
 };
 
 /** Steps 2 and 3. Never throws: whatever throws inside a decision is a deny. */
@@ -286,7 +301,12 @@ export const judge = (request: Request, validated: Validated): Verdict => {
   const steps: StepTiming[] = [...request.steps];
   if ('fault' in validated) {
     const rulings = [faultRuling(validated.fault)];
-    const decision = settle('enforce', { rulings, effects: NO_EFFECTS, basis: request.tool.basis, classification: 'PUBLIC' });
+    const decision = settle('enforce', {
+      rulings,
+      effects: NO_EFFECTS,
+      basis: request.tool.basis,
+      classification: 'PUBLIC',
+    });
     return { request, decision, args: undefined, integrity: undefined, steps };
   }
   let { args } = validated;

@@ -34,6 +34,10 @@ const workspaceAt = (root: string): Workspace => {
 const isWithin = (real: string, directory: string): boolean =>
   real === directory || real.startsWith(directory.endsWith('/') ? directory : `${directory}/`);
 
+/** Writing in it, or taking away a directory above it. */
+const reaches = ({ operation }: FileEffect, real: string, directory: string): boolean =>
+  isWithin(real, directory) || ((operation === 'remove' || operation === 'rename') && isWithin(directory, real));
+
 export interface DeciderOptions {
   readonly flags: Flags;
   readonly workspace: string;
@@ -48,7 +52,11 @@ export const compileEffectDeciders = ({ flags, workspace, protectedPaths }: Deci
     if (flags.files === 'allow' || flags.files === 'block') return { effect, ruling: decideFile(effect, flags.files) };
     const judged: FileEffect = { ...effect, ...workspaceAt(workspace).resolve(effect.path, effect) };
     const { resolved } = judged;
-    if (judged.access === 'write' && resolved !== undefined && protectedPaths.some((path) => isWithin(resolved.real, path))) {
+    if (
+      judged.access === 'write' &&
+      resolved !== undefined &&
+      protectedPaths.some((path) => isWithin(resolved.real, path))
+    ) {
       const reason = 'writing to the journal is not allowed: a record that a tool can change proves nothing';
       return { effect: judged, ruling: denyRuling('check_files', 'file.journal', reason) };
     }

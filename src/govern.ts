@@ -88,7 +88,9 @@ const workspaceOf = (option: string | undefined): string => {
 const lockedOf = (names: readonly string[]): ReadonlySet<FlagName> => {
   const unknown = names.find((name) => !(FLAG_NAMES as readonly string[]).includes(name));
   if (unknown === undefined) return new Set(names as readonly FlagName[]);
-  throw new TapPassConfigError(`Expected \`locked\` to name flags (${FLAG_NAMES.join(', ')}), got ${JSON.stringify(unknown)}`);
+  throw new TapPassConfigError(
+    `Expected \`locked\` to name flags (${FLAG_NAMES.join(', ')}), got ${JSON.stringify(unknown)}`,
+  );
 };
 
 const OPTION_NAMES = new Set([
@@ -111,7 +113,9 @@ const OPTION_NAMES = new Set([
 const limitsOf = (given: Partial<Limits>): Limits => {
   for (const [name, value] of Object.entries(given) as [string, unknown][]) {
     if (!(name in DEFAULT_LIMITS) || typeof value !== 'number' || !(value > 0)) {
-      throw new TapPassConfigError(`Expected \`limits.${name}\` to be a known limit and a positive number, got ${String(value)}`);
+      throw new TapPassConfigError(
+        `Expected \`limits.${name}\` to be a known limit and a positive number, got ${String(value)}`,
+      );
     }
   }
   return { ...DEFAULT_LIMITS, ...given };
@@ -120,7 +124,9 @@ const limitsOf = (given: Partial<Limits>): Limits => {
 const layerOf = (options: GovernOptions, inherits: boolean): Layer => {
   const unknown = Object.keys(options).find((name) => !OPTION_NAMES.has(name));
   if (unknown !== undefined) {
-    throw new TapPassConfigError(`Expected options of govern() to be among ${[...OPTION_NAMES].join(', ')}, got \`${unknown}\``);
+    throw new TapPassConfigError(
+      `Expected options of govern() to be among ${[...OPTION_NAMES].join(', ')}, got \`${unknown}\``,
+    );
   }
   const { flags = {}, strictFlags = false, audit } = options;
   const read = strictFlags ? requireFlags : parseFlags;
@@ -145,7 +151,10 @@ const layerOf = (options: GovernOptions, inherits: boolean): Layer => {
     signal: options.signal,
     onEvent: options.onEvent,
     sink,
-    protectedPaths: [typeof audit === 'object' && !isSink(audit) ? resolve(audit.dir) : settings.dir],
+    protectedPaths: [
+      join(workspace, '.tappass'),
+      ...(typeof audit === 'object' && !isSink(audit) ? [resolve(audit.dir)] : []),
+    ],
     extras: {
       ...(network !== undefined && { network }),
       ...(commands !== undefined && { commands }),
@@ -156,8 +165,12 @@ const layerOf = (options: GovernOptions, inherits: boolean): Layer => {
 
 const NO_EFFECTS: readonly never[] = Object.freeze([]);
 
-const derivationOf = (shape: ToolShape, declared: EffectDeclaration | undefined): { derive: DeriveEffects; basis: Basis } => {
-  const positions = shape.kind === 'object' ? undefined : new Map(shape.parameterNames.map((name, index) => [name, index]));
+const derivationOf = (
+  shape: ToolShape,
+  declared: EffectDeclaration | undefined,
+): { derive: DeriveEffects; basis: Basis } => {
+  const positions =
+    shape.kind === 'object' ? undefined : new Map(shape.parameterNames.map((name, index) => [name, index]));
   if (declared !== undefined) return { derive: compileDeclaration(shape.name, declared, positions), basis: 'declared' };
   return { derive: () => NO_EFFECTS, basis: 'unknown' };
 };
@@ -203,7 +216,8 @@ const wrap = (tool: unknown, key: string | undefined, where: string, options: Go
   const original = inner?.original ?? (tool as object);
   const faces: object[] = inner === undefined ? [original] : [...inner.faces];
   const declared = options.effects?.[shape.name] ?? shape.declared;
-  const derivation = inner !== undefined && options.effects?.[shape.name] === undefined ? inner : derivationOf(shape, declared);
+  const derivation =
+    inner !== undefined && options.effects?.[shape.name] === undefined ? inner : derivationOf(shape, declared);
   const state: GovernedTool = {
     shape,
     original,
@@ -262,7 +276,9 @@ const requireKnown = (options: GovernOptions, states: readonly GovernedTool[]): 
 export const govern = <const T extends Tools>(tools: T, options: GovernOptions = {}): Governed<T> => {
   const isList = Array.isArray(tools);
   if (!isList && (typeof tools !== 'object' || (tools as unknown) === null)) {
-    throw new TapPassConfigError(`Expected an array or a record of tools, got ${typeof tools}; wrap a single tool: govern([tool])`);
+    throw new TapPassConfigError(
+      `Expected an array or a record of tools, got ${typeof tools}; wrap a single tool: govern([tool])`,
+    );
   }
   const entries = Object.entries(tools) as [string, unknown][];
   const inherits = entries.length > 0 && entries.every(([, tool]) => governed.has(tool as object));

@@ -68,7 +68,13 @@ const effectFacts = (effect: Effect): unknown => {
   switch (effect.kind) {
     case 'file': {
       const { kind, operation, pointer, resolved, fault } = effect;
-      return { kind, operation, pointer, ...(resolved !== undefined && { resolved }), ...(fault !== undefined && { fault }) };
+      return {
+        kind,
+        operation,
+        pointer,
+        ...(resolved !== undefined && { resolved }),
+        ...(fault !== undefined && { fault }),
+      };
     }
     case 'sql':
       return { kind: effect.kind, pointer: effect.pointer, dialect: effect.dialect };
@@ -171,8 +177,12 @@ const MAX_MESSAGE = 2000;
 
 const errorFields = (error: unknown): { name: string; message: string } => {
   try {
-    if (error instanceof Error) return { name: error.name, message: error.message.slice(0, MAX_MESSAGE).toWellFormed() };
-    return { name: typeof error, message: (typeof error === 'string' ? error : '').slice(0, MAX_MESSAGE).toWellFormed() };
+    if (error instanceof Error)
+      return { name: error.name, message: error.message.slice(0, MAX_MESSAGE).toWellFormed() };
+    return {
+      name: typeof error,
+      message: (typeof error === 'string' ? error : '').slice(0, MAX_MESSAGE).toWellFormed(),
+    };
   } catch {
     return { name: 'unreadable', message: '' };
   }

@@ -95,7 +95,10 @@ const settledOrCancelled = (pending: PromiseLike<unknown>, signals: readonly Abo
       if (signal.aborted) onAbort();
       else signal.addEventListener('abort', onAbort, { once: true });
     }
-    Promise.resolve(pending).then(resolve, reject).finally(stop).catch(() => undefined);
+    Promise.resolve(pending)
+      .then(resolve, reject)
+      .finally(stop)
+      .catch(() => undefined);
   });
 };
 
@@ -206,7 +209,9 @@ function* driveGenerator(run: Run, body: Iterator<unknown, unknown, unknown>): G
 async function* driveAsyncGenerator(run: Run, body: AsyncIterator<unknown, unknown, unknown>): AsyncGenerator {
   const { signals } = run.verdict.request;
   let ended = false;
-  const take = async (pending: Promise<IteratorResult<unknown, unknown>>): Promise<IteratorResult<unknown, unknown>> => {
+  const take = async (
+    pending: Promise<IteratorResult<unknown, unknown>>,
+  ): Promise<IteratorResult<unknown, unknown>> => {
     const step = await settledOrCancelled(pending, signals);
     if (step === CANCELLED) {
       ended = true;

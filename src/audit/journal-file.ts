@@ -139,15 +139,12 @@ export class JournalFile {
     closeSync(this.fd);
   }
 
-  #failed(result: number): Error {
+  #failed(errno: number): Error {
     // EFBIG: this file will never take more (RLIMIT_FSIZE); the next one will.
-    this.#usable = this.#rollBack() && result !== -systemConstants.errno.EFBIG;
-    const got =
-      result < 0
-        ? `${getSystemErrorName(result)} (${getSystemErrorMessage(result)})`
-        : `a short write of ${result} bytes`;
+    this.#usable = this.#rollBack() && errno !== -systemConstants.errno.EFBIG;
     return journalError(
-      `Expected to append to the journal file ${this.path}, got ${got}. Nothing was recorded, so nothing may run. ` +
+      `Expected to append to the journal file ${this.path}, got ${getSystemErrorName(errno)} ` +
+        `(${getSystemErrorMessage(errno)}). Nothing was recorded, so nothing may run. ` +
         'Make room or repair the directory: the next call tries again.',
     );
   }

@@ -108,7 +108,7 @@ const endedText = (entry: CallEnded, seq: number, time: string, prevHash: string
 const count = (value: unknown): 0 | 1 => (value === undefined ? 0 : 1);
 
 const text = (value: unknown): string => (typeof value === 'string' ? quote(value) : canonicalize(value));
-const flag = (value: boolean): string => (value === true ? 'true' : value === false ? 'false' : canonicalize(value));
+const flag = (value: unknown): string => (typeof value === 'boolean' ? String(value) : canonicalize(value));
 const optional = (key: string, value: unknown): string => (value === undefined ? '' : key + canonicalize(value));
 const list = (items: readonly unknown[]): string =>
   Array.isArray(items) && items.length === 0 ? '[]' : canonicalize(items);

@@ -175,7 +175,7 @@ const requireHead = (text: string): Head => {
   const head = parseHead(text);
   if (head !== undefined) return head;
   throw new TapPassConfigError(
-    `Expected \`head\` to be a text from journal.head(), got ${JSON.stringify(String(text).slice(0, 80))}.`,
+    `Expected \`head\` to be a text from journal.head(), got ${JSON.stringify(text.slice(0, 80))}.`,
   );
 };
 

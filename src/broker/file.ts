@@ -4,7 +4,7 @@
  */
 import { closeSync, constants, fstatSync, openSync as ambientOpen, realpathSync, statSync } from 'node:fs';
 import type { FileOperation } from '../model/effect.ts';
-import { TapPassConfigError } from '../model/errors.ts';
+import { TapPassConfigError, TapPassError } from '../model/errors.ts';
 import { type DirectoryCalls, type FileMethod, fileCalls, HANDLE } from './file-calls.ts';
 import { type PathInput, type Resolution, resolvePath } from './file-resolve.ts';
 
@@ -14,7 +14,7 @@ export interface Workspace extends Disposable {
   /** How names are opened here; `fallback` has the reason beside it. */
   readonly method: FileMethod;
   readonly fallbackReason?: string;
-  /** The descriptor of the root, closed on dispose. */
+  /** The descriptor of the root. Throws once the workspace is closed: the number may be another file's by then. */
   readonly handle: number;
   readonly calls: DirectoryCalls;
   /**
@@ -39,7 +39,10 @@ export const openWorkspace = (path: string, options: WorkspaceOptions = {}): Wor
   let isOpen = true;
   return {
     root: real,
-    handle,
+    get handle() {
+      if (isOpen) return handle;
+      throw new TapPassError('File operation refused: the workspace was closed', { code: 'TAPPASS_REFUSED' });
+    },
     calls,
     method: calls.method,
     ...(fallbackReason !== undefined && { fallbackReason }),

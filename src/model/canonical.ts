@@ -44,6 +44,7 @@ export const canonicalize = (value: unknown): string => {
     const at = pointerTo(value);
     throw new TypeError(
       `Expected ${error.expected}${at === '' ? '' : ` at ${at}`}, got ${error.got}. Pass plain JSON data.`,
+      { cause: error },
     );
   }
 };
@@ -71,10 +72,7 @@ const write = (value: unknown, depth: number): string => {
       if (value === null) return 'null';
       if (depth >= MAX_DEPTH) throw new Refusal(`at most ${MAX_DEPTH} levels`, 'deeper or circular data');
       return Array.isArray(value) ? writeArray(value, depth + 1) : writeObject(value, depth + 1);
-    case 'undefined':
-    case 'bigint':
-    case 'symbol':
-    case 'function':
+    default:
       throw new Refusal('a JSON value', typeof value);
   }
 };

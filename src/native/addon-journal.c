@@ -36,11 +36,19 @@ static void sha256_hex(const char *data, size_t length, char hex[HEX])
 	}
 }
 
-static napi_value number(napi_env env, int64_t value)
+/* 0 or -errno. What a short write left out is written again, so that the error behind it is known. */
+static int write_all(int fd, const char *data, size_t length)
 {
-	napi_value result = NULL;
-	napi_create_int64(env, value, &result);
-	return result;
+	while (length > 0) {
+		ssize_t written = write(fd, data, length);
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0)
+			return written < 0 ? -errno : -EIO;
+		data += written;
+		length -= written;
+	}
+	return 0;
 }
 
 static napi_value type_error(napi_env env, const char *message)
@@ -92,14 +100,11 @@ static napi_value journal_append(napi_env env, napi_callback_info info)
 	memcpy(hex + HEX, SUFFIX, SUFFIX_LENGTH);
 	length += TAIL - 1;
 
-	ssize_t written;
-	do
-		written = write(fd, line, length);
-	while (written < 0 && errno == EINTR);
-	if (written == (ssize_t)length)
+	int error = write_all(fd, line, length);
+	if (error == 0)
 		napi_create_string_latin1(env, digest, HEX, &result);
 	else
-		result = number(env, written < 0 ? -errno : written);
+		napi_create_int32(env, error, &result);
 	if (line != stack)
 		free(line);
 	return result;

@@ -10,7 +10,8 @@ const replaceAt = (value: unknown, tokens: readonly string[], step: number, repl
     throw new TypeError(`Expected a value at ${tokens.join('/')} to rewrite, found none`);
   }
   const next = replaceAt((value as Record<string, unknown>)[token], tokens, step + 1, replacement);
-  if (Array.isArray(value)) return Object.freeze(value.map((item: unknown, index) => (String(index) === token ? next : item)));
+  if (Array.isArray(value))
+    return Object.freeze(value.map((item: unknown, index) => (String(index) === token ? next : item)));
   const copy = { ...value };
   Object.defineProperty(copy, token, { value: next, enumerable: true, configurable: true, writable: true });
   return Object.freeze(copy);

@@ -214,6 +214,20 @@ describe.each(METHODS)('method %s', (method) => {
     expect(JSON.stringify(answer)).not.toContain(top);
   });
 
+  test('a path whose end does not fit is not judged by its beginning', () => {
+    // Once, a text that Node-API had cut before a character that did not fit passed for the whole of it.
+    const beneath: unknown[] = [];
+    for (let start = 4085; start <= 4100; start += 1) {
+      for (const name of ['🙂', '€', 'é', 'x']) {
+        const slashes = '/'.repeat(start - `${root}/.`.length);
+        const answer = resolve(workspace, `.${slashes}${name}/../out/new`, 'write');
+        beneath.push(...[answer].filter((one) => 'resolved' in one && one.resolved.beneath !== undefined));
+      }
+    }
+    expect(beneath).toEqual([]);
+    expect(resolve(workspace, `.${'/'.repeat(3900)}a/new`, 'write')).toMatchObject({ resolved: { beneath: 'a/new' } });
+  });
+
   test('a descriptor under /proc names an object, not a path: it is a fault even when it leads inside', () => {
     const descriptor = openSync(join(root, 'f'), 'r');
     try {
