@@ -3,7 +3,6 @@
  * locked. What it may do are the governed tools that it is handed.
  */
 import { randomUUID } from 'node:crypto';
-import { withParentCall } from './call-context.ts';
 import { execute } from './isolate/execute.ts';
 import { DEFAULT_CODE_LIMITS, MEMORY_MB, TIMEOUT_MS, type CodeLimits } from './isolate/limits.ts';
 import type { LogLevel } from './isolate/message.ts';
@@ -11,6 +10,7 @@ import { Pool, type PoolOptions } from './isolate/pool.ts';
 import { LANGUAGES, type Language } from './isolate/prepare.ts';
 import { callableTools, type GuestTools } from './isolate/tools.ts';
 import { TapPassConfigError } from './model/errors.ts';
+import { withParentCall } from './session.ts';
 
 export type { CodeLimits } from './isolate/limits.ts';
 export type { LogLevel } from './isolate/message.ts';
@@ -93,6 +93,8 @@ export interface CodeResult {
   readonly error?: CodeError;
   readonly logs: readonly CodeLog[];
   readonly usage: CodeUsage;
+  /** `kernel-lock`: it ran in a host that the kernel does not hold, as the pool's `allowDegraded` accepts. */
+  readonly degraded?: readonly string[];
 }
 
 /** Hosts kept ready for guests. Pools know nothing of each other. */
@@ -115,7 +117,9 @@ let shared: CodePool | undefined;
 
 export const openCodePool = (options: CodePoolOptions = {}): CodePool => {
   for (const [name, value] of Object.entries(options)) {
-    if (value !== undefined) requireInteger(name, value, name === 'prewarm' ? 0 : 1, 100_000);
+    if (name === 'allowDegraded') {
+      for (const layer of Array.isArray(value) ? value : [value]) requireOneOf(name, layer, ['kernel-lock']);
+    } else if (value !== undefined) requireInteger(name, value, name === 'prewarm' ? 0 : 1, 100_000);
   }
   return codePool(new Pool(options));
 };
