@@ -4,7 +4,9 @@ import { Command, CommanderError } from 'commander';
 import { registerAudit } from './audit.ts';
 import { registerCheck } from './check.ts';
 import { registerDemo } from './demo.ts';
+import { registerDoctor } from './doctor.ts';
 import { EXIT, note, UsageError } from './output.ts';
+import { registerRun } from './run.ts';
 import { registerTools } from './tools.ts';
 
 const HELP = `
@@ -30,6 +32,8 @@ export const buildProgram = (): Command => {
   registerAudit(program);
   registerCheck(program);
   registerDemo(program);
+  registerDoctor(program);
+  registerRun(program);
   registerTools(program);
   for (const command of withChildren(program)) command.exitOverride();
   return program;
