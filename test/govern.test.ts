@@ -579,7 +579,7 @@ describe('arguments', () => {
     });
     const make = (validate: (value: unknown) => unknown, execute: () => unknown) =>
       govern(
-        [{ name: 't', description: '', input: schema(validate), execute: (_input?: unknown) => execute() }],
+        [{ name: 't', description: '', input: schema(validate), execute: execute as (input?: unknown) => unknown }],
         options(''),
       )[0];
     const throwing = make(
