@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { createHash, generateKeyPairSync } from 'node:crypto';
 import {
   copyFileSync,
@@ -14,6 +15,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { openJournalSync } from '../../src/audit/journal.ts';
 import type { JournalOptions } from '../../src/audit/journal.ts';
+import { readJournal } from '../../src/audit/read.ts';
 import { verifyJournal } from '../../src/audit/verify.ts';
 import type { VerifyOptions } from '../../src/audit/verify.ts';
 import { canonicalize } from '../../src/model/canonical.ts';
@@ -185,6 +187,7 @@ describe('verifyJournal', () => {
     writeFileSync(join(directory.path, 'notes.txt'), 'not looked at');
     mkdirSync(join(directory.path, 'd.jsonl'));
     symlinkSync('/etc/passwd', join(directory.path, 'e.jsonl'));
+    spawnSync('mkfifo', [join(directory.path, 'f.jsonl')]);
     const { errors, ok } = await verifyJournal(directory.path);
     expect(ok).toBe(false);
     expect(errors.map(({ file, kind }) => `${file} ${kind}`).sort()).toEqual([
@@ -193,6 +196,7 @@ describe('verifyJournal', () => {
       'c.jsonl version',
       'd.jsonl foreign',
       'e.jsonl foreign',
+      'f.jsonl foreign',
     ]);
     expect(await verifyJournal(join(directory.path, 'nowhere'))).toMatchObject({
       ok: false,
@@ -219,6 +223,30 @@ describe('verifyJournal', () => {
     const digest = createHash('sha256').update(text).digest('hex');
     directory.write(lines.with(2, `${text.slice(0, -1)},"hash":"${digest}"}`));
     expect(await kinds()).toEqual(['malformed@3']);
+  });
+
+  test('says something clear of any bytes at all, and the reader goes on', async () => {
+    write(1);
+    const bytes = readFileSync(directory.file());
+    const piece = fc.oneof(
+      fc.uint8Array({ maxLength: 40 }).map((array) => Buffer.from(array)),
+      fc.tuple(fc.nat(bytes.length), fc.nat(400)).map(([start, length]) => bytes.subarray(start, start + length)),
+      fc.constantFrom(
+        ...['{', '}', '"', '\\', '\n', '[', ',"seq":', '"prev_hash":"', '"}\n'].map((text) => Buffer.from(text)),
+      ),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(piece, { maxLength: 12 }), async (pieces) => {
+        writeFileSync(directory.file(), Buffer.concat(pieces));
+        const report = await verifyJournal(directory.path);
+        expect(report.ok).toBe(report.errors.length === 0);
+        for (const { line, reason } of report.errors) expect(`${line} ${reason}`).toMatch(/^\d+ Expected .*, got /s);
+        for await (const event of readJournal(directory.path, {}, { onFault: () => undefined })) {
+          expect(typeof event.type).toBe('string');
+        }
+      }),
+      { numRuns: 500 },
+    );
   });
 
   test('finds every single change of a byte or of a line', async () => {
