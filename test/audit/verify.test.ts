@@ -351,6 +351,38 @@ describe('a signed journal', () => {
     expect(await kinds({ publicKey })).toEqual(['renamed@1']);
   });
 
+  test('cannot carry a signature over to a forged chain by a key that only a parser reads as the same', async () => {
+    write(5, options);
+    const lines = directory.lines();
+    const forged = recompute(lines.with(2, (lines[2] ?? '').replace('returned', 'threw')));
+    // Each signed line keeps its signed fields for the parser, and shows the forged chain to whoever looks at the bytes.
+    let previous = '';
+    const smuggled = forged.map((line, index) => {
+      const chained = line.replace(
+        /"prev_hash":"[0-9a-f]{64}"/,
+        `"prev_hash":"${index === 0 ? '0'.repeat(64) : previous}"`,
+      );
+      const signed = /"prev_hash":("[0-9a-f]{64}")/.exec(lines[index] ?? '')?.[1] ?? '';
+      const text = line.includes('"signature"')
+        ? chained.replace(/("prev_hash":"[0-9a-f]{64}")/, `$1,"prev_has\\u0068":${signed}`)
+        : chained;
+      const hashed = `${text.slice(0, -75)}}`;
+      previous = createHash('sha256').update(hashed).digest('hex');
+      return `${hashed.slice(0, -1)},"hash":"${previous}"}`;
+    });
+    directory.write(smuggled);
+    expect(await kinds({ publicKey })).toEqual(['malformed@1', 'malformed@6', 'malformed@11', 'malformed@14']);
+  });
+
+  test('every line of the journal’s own must be canonical text', async () => {
+    write(1, options);
+    const lines = directory.lines();
+    const spaced = (lines[0] ?? '').slice(0, -75).replace('{', '{ ');
+    const digest = createHash('sha256').update(`${spaced}}`).digest('hex');
+    directory.write([`${spaced},"hash":"${digest}"}`]);
+    expect(await kinds({ publicKey })).toEqual(['malformed@1']);
+  });
+
   test('says how many lines at the end nobody has signed', async () => {
     write(1, options, false);
     const lines = directory.lines();
