@@ -275,6 +275,9 @@ describe.each(METHODS)('by %s', (method) => {
       failed('EEXIST'),
     );
     expect(text('c/g')).toBe('g');
+    await expect(call(tools.move_file, { source: 'c/g', destination: 'no/g' })).rejects.toMatchObject({
+      message: 'ENOENT: the parent directory does not exist, rename "c/g" to "no/g"',
+    });
     await call(tools.move_file, { source: 'c/b/f', destination: 'c/g', overwrite: true });
     expect(text('c/g')).toBe('one\ntwo\nthree\n');
     await call(tools.move_file, { source: 'c/f-link', destination: 'moved-link' });
