@@ -103,6 +103,7 @@ const run = async (prepared: PreparedCommand, options: RunCommandOptions): Promi
   } finally {
     stop.clear();
     launched.kill();
+    await launched.ended;
   }
 };
 
