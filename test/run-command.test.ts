@@ -1,5 +1,6 @@
 /** Programs under a tier: what works, how each end is told, and what is refused before anything starts. */
 import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   existsSync,
@@ -317,6 +318,7 @@ test('a process that is killed leaves nothing running, and the next one removes 
   };
   expect(sleepers()).not.toBe('');
   parent.kill('SIGKILL');
+  await once(parent, 'exit');
   await expect.poll(sleepers, { timeout: 10_000 }).toBe('');
   expect(existsSync(left)).toBe(true);
   const next = `import { runCommand } from ${JSON.stringify(join(import.meta.dirname, '..', 'src', 'run-command.ts'))};
