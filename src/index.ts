@@ -1,2 +1,23 @@
 /** The public surface: explicit named exports, nothing else. */
 export * from './errors.ts';
+export { govern } from './govern.ts';
+export type { Coverage, Governed, GovernedOne, GovernOptions, Tools } from './govern.ts';
+export { defineTool } from './tools/define.ts';
+export type { Tool, ToolContext } from './tools/define.ts';
+export { withFlags } from './with-flags.ts';
+export type { CallFlags } from './with-flags.ts';
+export { currentSession, tappassSession } from './session.ts';
+export type { SessionOptions } from './session.ts';
+export { parseFlags } from './policy/flags.ts';
+export { checkPath } from './check-path.ts';
+export type { CheckPathOptions, PathDecision } from './check-path.ts';
+export { openJournal, openJournalSync, openMemoryJournal, readJournal, verifyJournal } from './audit-log.ts';
+export type { AuditFilter, Journal, JournalOptions, JournalFault, VerifyOptions, VerifyReport } from './audit-log.ts';
+export type { Subject, ToolCall } from './model/call.ts';
+export type { Basis, Classification, Decision, Detection, Outcome, Rewrite, Ruling, Step } from './model/decision.ts';
+export type { Effect, EffectDeclaration } from './model/effect.ts';
+export type { AuditEvent, CallDecided, CallEnded, EventSink, JournalEntry } from './model/event.ts';
+export type { FlagName, Flags, FlagsInput, IgnoredFlag, ParsedFlags } from './model/flags.ts';
+export type { Limits } from './model/limits.ts';
+export type { CorrelationIds, Session } from './model/session.ts';
+export type { Tier } from './model/tier.ts';

@@ -62,6 +62,8 @@ export interface Ruling {
   readonly reason?: string;
   readonly detections?: readonly Detection[];
   readonly rewrites?: readonly Rewrite[];
+  /** Stands under every mode, `observe` included: the call cannot be made (arguments that cannot be copied, …). */
+  readonly hard?: true;
 }
 
 export const allowRuling = (step: Step, extra?: Omit<Ruling, 'step' | 'outcome'>): Ruling => ({

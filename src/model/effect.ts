@@ -65,6 +65,8 @@ export interface EmailEffect extends EffectBase {
   readonly kind: 'email';
   /** The value that carries the message: a nodemailer, SendGrid, SES, Graph or Gmail shape, or plain `to`/`subject`. */
   readonly message: unknown;
+  /** Where the message is an array of positional arguments: what each is called in the function's source. */
+  readonly parameterNames?: readonly string[];
 }
 
 export interface NetworkEffect extends EffectBase {

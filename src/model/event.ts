@@ -34,9 +34,11 @@ interface CallFields extends CorrelationFields {
 export interface CallDecided extends CallFields {
   readonly type: 'call-decided';
   readonly outcome: Outcome;
-  /** The arguments as they will run, redacted where the flags say so; or their beginning when too long to record. */
+  /** The arguments as the caller passed them, redacted where the flags say so; or their beginning when too long to record. */
   readonly args: unknown;
   readonly args_truncated?: boolean;
+  /** What the policy put in the place of arguments before the body runs (a mirrored message, a resolved path). */
+  readonly rewrites?: readonly { readonly pointer: string; readonly value: unknown }[];
   /** SHA-256 (hex) of the canonical JSON of the arguments as the caller passed them, never redacted. */
   readonly args_sha256: string;
   readonly effects: Basis;
@@ -93,6 +95,8 @@ export type AuditEvent = JournalEntry & {
  */
 export interface EventSink {
   append(entry: JournalEntry): void;
+  /** As `append`, but durable on return: for calls that cannot wait (synchronous tools). */
+  appendDurable(entry: JournalEntry): void;
   /** Resolves when all that was appended so far is durable; under `write` that is already so when `append` returns. */
   settled(): Promise<void>;
 }

@@ -1,0 +1,156 @@
+/**
+ * The text of a journal line: the canonical JSON (RFC 8785) of the event without `hash`, which is what is hashed; on
+ * disk its last brace is replaced by `,"hash":"<SHA-256>"}` and a line feed, so that a verifier hashes the very bytes it
+ * reads.
+ *
+ * The two events of every call have serialisers of their own with the keys already in order; whatever is unusual about
+ * an entry goes the general way, and a property test holds the two to the same text.
+ */
+import { canonicalize, quote } from '../model/canonical.ts';
+import type { CallDecided, CallEnded, CorrelationFields, JournalEntry, StepTiming } from '../model/event.ts';
+
+/** Fields that only the journal may write: an entry that brings one would forge its place in the chain. */
+const RESERVED = ['seq', 'time', 'prev_hash', 'hash', 'signature'] as const;
+
+export const lineText = (entry: JournalEntry, seq: number, time: string, prevHash: string): string => {
+  switch (entry.type) {
+    case 'call-decided':
+      return decidedText(entry, seq, time, prevHash) ?? generalText(entry, seq, time, prevHash);
+    case 'call-ended':
+      return endedText(entry, seq, time, prevHash) ?? generalText(entry, seq, time, prevHash);
+    default:
+      return generalText(entry, seq, time, prevHash);
+  }
+};
+
+/** Types of the journal's own lines: an entry of one would end or sign a file in the journal's name. */
+const OWN_TYPES: ReadonlySet<string> = new Set(['journal-opened', 'journal-closed', 'checkpoint']);
+
+/** Any entry, the slow and certain way. */
+export const generalText = (entry: JournalEntry, seq: number, time: string, prevHash: string): string => {
+  const taken = RESERVED.find((field) => field in entry);
+  if (taken !== undefined) {
+    throw new TypeError(`Expected an entry without \`${taken}\`, which only the journal writes. Rename the field.`);
+  }
+  if (OWN_TYPES.has(entry.type)) {
+    throw new TypeError(`Expected an entry of another type than \`${entry.type}\`, which only the journal writes.`);
+  }
+  return canonicalize({ ...entry, seq, time, prev_hash: prevHash });
+};
+
+const REQUIRED_OF_DECIDED = 19;
+const REQUIRED_OF_ENDED = 15;
+
+const decidedText = (entry: CallDecided, seq: number, time: string, prevHash: string): string | undefined => {
+  const { args_truncated, blocked_by, flagged, ignored_flags, org, parent_call_id } = entry;
+  const { reason, reason_code, rewrites, user, would_block } = entry;
+  const present =
+    count(args_truncated) +
+    count(blocked_by) +
+    count(flagged) +
+    count(ignored_flags) +
+    count(org) +
+    count(parent_call_id) +
+    count(reason) +
+    count(reason_code) +
+    count(rewrites) +
+    count(user) +
+    count(would_block);
+  // One key more is a field that this function does not know; one less, a field that is missing.
+  if (Object.keys(entry).length !== REQUIRED_OF_DECIDED + present) return undefined;
+  return (
+    `${agentText(entry)},"args":${canonicalize(entry.args)},"args_sha256":${text(entry.args_sha256)}` +
+    optional(',"args_truncated":', args_truncated) +
+    `,"audit_url":${url(entry)},"blocked":${flag(entry.blocked)}` +
+    optional(',"blocked_by":', blocked_by) +
+    `,"call_id":${text(entry.call_id)},"classification":${text(entry.classification)}` +
+    `,"detections":${list(entry.detections)},"effect_list":${list(entry.effect_list)},"effects":${text(entry.effects)}` +
+    optional(',"flagged":', flagged) +
+    `,"flags":${frozen(entry.flags)}` +
+    optional(',"ignored_flags":', ignored_flags) +
+    optional(',"org":', org) +
+    `,"outcome":${text(entry.outcome)}` +
+    optional(',"parent_call_id":', parent_call_id) +
+    `,"pipeline_uuid":${text(entry.pipeline_uuid)},"prev_hash":"${prevHash}"` +
+    optional(',"reason":', reason) +
+    optional(',"reason_code":', reason_code) +
+    optional(',"rewrites":', rewrites) +
+    `,"seq":${seq}${idsText(entry)},"steps":${steps(entry.steps)}${taskText(entry)},"time":"${time}"` +
+    `,"tool":${text(entry.tool)},"type":"call-decided"` +
+    optional(',"user":', user) +
+    `${optional(',"would_block":', would_block)}}`
+  );
+};
+
+const endedText = (entry: CallEnded, seq: number, time: string, prevHash: string): string | undefined => {
+  const { blocked_by, error, org, parent_call_id, reason, usage, user } = entry;
+  const present =
+    count(blocked_by) + count(error) + count(org) + count(parent_call_id) + count(reason) + count(usage) + count(user);
+  if (Object.keys(entry).length !== REQUIRED_OF_ENDED + present) return undefined;
+  return (
+    `${agentText(entry)},"audit_url":${url(entry)},"blocked":${flag(entry.blocked)}` +
+    optional(',"blocked_by":', blocked_by) +
+    `,"call_id":${text(entry.call_id)},"classification":${text(entry.classification)}` +
+    `,"detections":${list(entry.detections)},"duration_ms":${canonicalize(entry.duration_ms)}` +
+    optional(',"error":', error) +
+    optional(',"org":', org) +
+    `,"outcome":${text(entry.outcome)}` +
+    optional(',"parent_call_id":', parent_call_id) +
+    `,"pipeline_uuid":${text(entry.pipeline_uuid)},"prev_hash":"${prevHash}"` +
+    optional(',"reason":', reason) +
+    `,"seq":${seq}${idsText(entry)},"steps":${steps(entry.steps)}${taskText(entry)},"time":"${time}"` +
+    `,"tool":${text(entry.tool)},"type":"call-ended"` +
+    optional(',"usage":', usage) +
+    `${optional(',"user":', user)}}`
+  );
+};
+
+const count = (value: unknown): 0 | 1 => (value === undefined ? 0 : 1);
+
+const text = (value: unknown): string => (typeof value === 'string' ? quote(value) : canonicalize(value));
+const flag = (value: unknown): string => (typeof value === 'boolean' ? String(value) : canonicalize(value));
+const optional = (key: string, value: unknown): string => (value === undefined ? '' : key + canonicalize(value));
+const list = (items: readonly unknown[]): string =>
+  Array.isArray(items) && items.length === 0 ? '[]' : canonicalize(items);
+
+const agentText = (entry: { readonly agent: string; readonly agent_uuid: string }): string =>
+  `{"agent":${text(entry.agent)},"agent_uuid":${text(entry.agent_uuid)}`;
+const url = (entry: CorrelationFields): string => (entry.audit_url === null ? 'null' : text(entry.audit_url));
+const idsText = (entry: CorrelationFields): string => `,"session_id":${text(entry.session_id)}`;
+const taskText = (entry: CorrelationFields): string => `,"task_id":${text(entry.task_id)}`;
+
+const steps = (timings: readonly StepTiming[]): string => {
+  if (!Array.isArray(timings)) return canonicalize(timings);
+  let all = '[';
+  for (const timing of timings as readonly StepTiming[]) {
+    const { step, duration_ms, outcome } = timing;
+    const known = typeof step === 'string' && Number.isFinite(duration_ms);
+    const keys = Object.keys(timing).length;
+    if (all.length > 1) all += ',';
+    if (known && outcome === undefined && keys === 2) all += `{"duration_ms":${duration_ms},"step":${quote(step)}}`;
+    else if (known && typeof outcome === 'string' && keys === 3) {
+      all += `{"duration_ms":${duration_ms},"outcome":${quote(outcome)},"step":${quote(step)}}`;
+    } else all += canonicalize(timing);
+  }
+  return `${all}]`;
+};
+
+/**
+ * Texts of objects that cannot change: the flags of a program are the same object at every call. Frozen all the way
+ * down only when every member is a primitive, which is what is checked before a text is kept.
+ */
+const texts = new WeakMap<object, string>();
+
+const frozen = (value: object): string => {
+  const known = texts.get(value);
+  if (known !== undefined) return known;
+  const made = canonicalize(value);
+  if (Object.isFrozen(value) && isFlat(value)) texts.set(value, made);
+  return made;
+};
+
+/** Members that are data properties holding primitives: a frozen accessor can still answer differently each time. */
+const isFlat = (value: object): boolean =>
+  Object.values(Object.getOwnPropertyDescriptors(value)).every(
+    (property) => 'value' in property && (typeof property.value !== 'object' || property.value === null),
+  );

@@ -1,0 +1,136 @@
+/**
+ * A journal without files: the same lines and the same chain, in a ring that forgets the oldest. For tests, for
+ * short-lived programs, and for whoever hands the events on elsewhere.
+ */
+import { TapPassConfigError } from '../model/errors.ts';
+import type { AuditEvent, JournalEntry } from '../model/event.ts';
+import { lineWriter } from './append.ts';
+import { Clock } from './clock.ts';
+import { parseFilter } from './filter.ts';
+import type { AuditFilter } from './filter.ts';
+import { HASH_PREFIX, journalError, NO_HASH } from './format.ts';
+import { headText } from './head.ts';
+import type { Journal } from './journal.ts';
+import { lineText } from './line.ts';
+import { parseEvent } from './read.ts';
+
+export interface MemoryJournalOptions {
+  /** Most events that are kept (default 10 000). */
+  readonly capacity?: number;
+  /** Most characters that the kept events have together (default 64 Mi). Bounds memory where events are large. */
+  readonly capacityChars?: number;
+}
+
+export interface MemoryJournal extends Journal {
+  /** Newest first; as `readJournal`. */
+  read(filter?: AuditFilter): Generator<AuditEvent>;
+  /** The kept lines as they would stand in a file, oldest first. */
+  lines(): readonly string[];
+}
+
+export const openMemoryJournal = (options: MemoryJournalOptions = {}): MemoryJournal => new RingJournal(options);
+
+class RingJournal implements MemoryJournal {
+  readonly #capacity: number;
+  readonly #capacityChars: number;
+  readonly #clock = new Clock();
+  readonly #digest = lineWriter().digest;
+  readonly #texts: string[] = [];
+  readonly #hashes: string[] = [];
+  #oldest = 0;
+  #kept = 0;
+  #chars = 0;
+  #seq = 0;
+  #hash = NO_HASH;
+  #closed = false;
+
+  constructor({ capacity = 10_000, capacityChars = 64 * 1024 * 1024 }: MemoryJournalOptions) {
+    for (const [name, value] of Object.entries({ capacity, capacityChars })) {
+      if (!Number.isSafeInteger(value) || value < 1) {
+        throw new TapPassConfigError(`Expected \`${name}\` to be a positive integer, got ${JSON.stringify(value)}.`);
+      }
+    }
+    this.#capacity = capacity;
+    this.#capacityChars = capacityChars;
+  }
+
+  append(entry: JournalEntry): void {
+    if (this.#closed) throw journalError('Expected an open journal, got one that was closed. Open a new one.');
+    this.#clock.tick();
+    const text = lineText(entry, this.#seq + 1, this.#clock.text, this.#hash);
+    if (text.length > this.#capacityChars) {
+      throw journalError(
+        `Expected an event of at most ${this.#capacityChars} characters, got ${text.length}. Raise \`capacityChars\`.`,
+      );
+    }
+    this.#hash = this.#digest(text);
+    this.#seq++;
+    if (this.#kept === this.#capacity) this.#forget();
+    const at = (this.#oldest + this.#kept) % this.#capacity;
+    this.#texts[at] = text;
+    this.#hashes[at] = this.#hash;
+    this.#kept++;
+    this.#chars += text.length;
+    while (this.#chars > this.#capacityChars) this.#forget();
+  }
+
+  appendDurable(entry: JournalEntry): void {
+    this.append(entry);
+  }
+
+  settled(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  head(): string {
+    return headText({ file: 'memory', seq: this.#seq, hash: this.#hash }, undefined);
+  }
+
+  lines(): readonly string[] {
+    return Array.from({ length: this.#kept }, (_, index) => this.#line(index));
+  }
+
+  *read(filter: AuditFilter = {}): Generator<AuditEvent> {
+    const query = parseFilter(filter);
+    let given = 0;
+    const newest = this.#seq;
+    for (let seq = newest; given < query.limit; seq--) {
+      // By seq, not by index: events may come and go while the reader holds the generator.
+      const index = this.#kept - 1 - (this.#seq - seq);
+      if (index < 0) return;
+      const line = Buffer.from(this.#line(index));
+      const event = query.mayMatch(line) ? parseEvent(line) : undefined;
+      if (event === undefined || !query.matches(event)) continue;
+      const time = Date.parse(event.time);
+      if (time < query.after) return;
+      if (time >= query.before) continue;
+      yield event;
+      given++;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+  }
+
+  [Symbol.dispose](): void {
+    this.#closed = true;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #line(index: number): string {
+    const at = (this.#oldest + index) % this.#capacity;
+    return `${this.#texts[at]?.slice(0, -1)}${HASH_PREFIX}${this.#hashes[at]}"}`;
+  }
+
+  #forget(): void {
+    this.#chars -= this.#texts[this.#oldest]?.length ?? 0;
+    this.#texts[this.#oldest] = '';
+    this.#hashes[this.#oldest] = '';
+    this.#oldest = (this.#oldest + 1) % this.#capacity;
+    this.#kept--;
+  }
+}

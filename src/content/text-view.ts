@@ -1,0 +1,69 @@
+/** One text under examination, with the memory that keeps overlapping rules linear: no run is walked twice. */
+import { runEnd, runStart } from './characters.ts';
+import { Topics, type Topic } from './pii-context.ts';
+import type { PhoneCheck } from './pii-phone.ts';
+import type { Emit } from './spans.ts';
+
+/** Longest run any rule walks at once, in characters: beyond every token format, and a bound on one step. */
+const LONGEST_RUN = 8_192;
+
+interface Run {
+  readonly alphabet: number;
+  start: number;
+  end: number;
+}
+
+export interface ViewOptions {
+  readonly phoneCheck?: PhoneCheck | undefined;
+  readonly names: boolean;
+  readonly addresses: boolean;
+}
+
+export class TextView {
+  readonly text: string;
+  readonly emit: Emit;
+  readonly topics: Topics;
+  readonly phoneCheck: PhoneCheck | undefined;
+  readonly names: boolean;
+  readonly addresses: boolean;
+  /** Rules that take long stretches (a key block, a URL) note here how far they took, so that inner words are skipped. */
+  takenUntil = 0;
+  /** The `@` that ends the credentials of a URL: no e-mail address, whatever stands around it. */
+  userinfoAt = -1;
+  ipv6Until = 0;
+  birthUntil = 0;
+  readonly #runs: Run[] = [];
+  readonly #found = new Map<string, number>();
+
+  constructor(text: string, emit: Emit, options: ViewOptions, label: ReadonlySet<Topic>) {
+    this.text = text;
+    this.emit = emit;
+    this.topics = new Topics(label);
+    this.phoneCheck = options.phoneCheck;
+    this.names = options.names;
+    this.addresses = options.addresses;
+  }
+
+  /** As `runEnd`, remembering the last run of each alphabet. */
+  runEnd(from: number, alphabet: number): number {
+    let run = this.#runs.find((known) => known.alphabet === alphabet);
+    if (run === undefined) this.#runs.push((run = { alphabet, start: 0, end: 0 }));
+    if (from >= run.start && from < run.end) return run.end;
+    run.start = from;
+    run.end = runEnd(this.text, from, alphabet, LONGEST_RUN);
+    return run.end;
+  }
+
+  runStart(to: number, alphabet: number, limit: number): number {
+    return runStart(this.text, to, alphabet, limit);
+  }
+
+  /** As `indexOf`, or -1; remembering the answer, so that a marker that never comes is looked for once. */
+  indexOf(marker: string, from: number): number {
+    const known = this.#found.get(marker);
+    if (known !== undefined && (known === -1 || known >= from)) return known;
+    const found = this.text.indexOf(marker, from);
+    this.#found.set(marker, found);
+    return found;
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * Door-internal: asks the one decider that knows each kind of effect. What is decided here is decided for a function of
+ * this process, a guest in an isolate and a command alike: there is no second opinion elsewhere.
+ */
+import { openWorkspace } from './broker/file.ts';
+import type { Workspace } from './broker/file.ts';
+import type { LayerExtras } from './layer.ts';
+import type { Ruling } from './model/decision.ts';
+import { denyRuling, unreachable } from './model/decision.ts';
+import type { Effect, FileEffect } from './model/effect.ts';
+import type { Flags } from './model/flags.ts';
+import { decideCommand } from './policy/command.ts';
+import type { CommandOptions } from './policy/command.ts';
+import { decideEmail } from './policy/email.ts';
+import { decideFile } from './policy/file.ts';
+import { decideNetwork } from './policy/network.ts';
+import { decideSql } from './policy/sql.ts';
+// Installs the parser that decideSql asks.
+import './check-sql.ts';
+
+export interface EffectRuling {
+  /** The effect with what the world added to it (where a path leads). */
+  readonly effect: Effect;
+  readonly ruling: Ruling;
+  /** Of a message: everybody it would have gone to, before any rewriting. For the journal only. */
+  readonly recipients?: readonly string[];
+}
+
+export type EffectDeciders = (effect: Effect) => EffectRuling;
+
+const workspaces = new Map<string, Workspace>();
+
+/** One handle for each workspace of this process, opened when a path has to be resolved for the first time. */
+const workspaceAt = (root: string): Workspace => {
+  const known = workspaces.get(root);
+  if (known !== undefined) return known;
+  const workspace = openWorkspace(root);
+  workspaces.set(root, workspace);
+  return workspace;
+};
+
+/** True when `real` is `directory` or beneath it; both are real and absolute. */
+const isWithin = (real: string, directory: string): boolean =>
+  real === directory || real.startsWith(directory.endsWith('/') ? directory : `${directory}/`);
+
+/** Writing in it, or taking away a directory above it. */
+const reaches = ({ operation }: FileEffect, real: string, directory: string): boolean =>
+  isWithin(real, directory) || ((operation === 'remove' || operation === 'rename') && isWithin(directory, real));
+
+export interface DeciderOptions {
+  readonly flags: Flags;
+  readonly workspace: string;
+  /** The journal must not be among what a governed tool may write, not even inside the workspace. */
+  readonly protectedPaths: readonly string[];
+  readonly extras: LayerExtras;
+}
+
+export const compileEffectDeciders = ({ flags, workspace, protectedPaths, extras }: DeciderOptions): EffectDeciders => {
+  const decideFileEffect = (effect: FileEffect): EffectRuling => {
+    // Without a restriction where a path leads changes nothing, and asking the kernel for it costs a microsecond.
+    if (flags.files === 'allow' || flags.files === 'block') return { effect, ruling: decideFile(effect, flags.files) };
+    const judged: FileEffect = { ...effect, ...workspaceAt(workspace).resolve(effect.path, effect) };
+    const { resolved } = judged;
+    if (
+      judged.access === 'write' &&
+      resolved !== undefined &&
+      protectedPaths.some((path) => reaches(judged, resolved.real, path))
+    ) {
+      const reason = 'writing to the journal is not allowed: a record that a tool can change proves nothing';
+      return { effect: judged, ruling: denyRuling('check_files', 'file.journal', reason) };
+    }
+    return { effect: judged, ruling: decideFile(judged, flags.files) };
+  };
+
+  const { network = {}, commands = {}, harmlessFunctions } = extras;
+  const sqlOptions = harmlessFunctions === undefined ? {} : { harmlessFunctions };
+  const commandOptions: CommandOptions = {
+    ...commands,
+    networkLimited: network.allowedDomains !== undefined,
+  };
+
+  return (effect) => {
+    switch (effect.kind) {
+      case 'file':
+        return decideFileEffect(effect);
+      case 'sql':
+        return { effect, ruling: decideSql(effect, flags.db, sqlOptions) };
+      case 'email': {
+        const { originalRecipients, ...ruling } = decideEmail(effect, flags.email);
+        return { effect, ruling, recipients: originalRecipients };
+      }
+      case 'network':
+        return { effect, ruling: decideNetwork(effect, network) };
+      case 'command':
+        return { effect, ruling: decideCommand(effect, flags, commandOptions) };
+      default:
+        return unreachable(effect);
+    }
+  };
+};

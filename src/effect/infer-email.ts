@@ -1,0 +1,47 @@
+/** Whether arguments are a message that somebody will get. */
+import type { EmailEffect } from '../model/effect.ts';
+
+const RECIPIENTS =
+  /^(?:to|cc|bcc|recipients?|to_?(?:address(?:es)?|emails?|recipients|list)|(?:recipient_?)?emails?|email_?(?:to|address)|mail_?to|send_?to|personalizations|destinations?|envelope)$/iu;
+const CONTENT =
+  /^(?:subject|body|text|html|message|content|msg|raw|template_?id|template|attachments|title|(?:body|email|html|text|plain)_?\w*)$/iu;
+
+/** `sends`: the tool's own words say that it sends mail. The whole arguments are the message: nothing in them is missed. */
+export const inferEmail = (
+  args: unknown,
+  parameterNames: readonly string[] | undefined,
+  sends: boolean,
+): EmailEffect | undefined => {
+  if (typeof args !== 'object' || args === null) return undefined;
+  const isMessage =
+    sends || (Array.isArray(args) ? isPositionalMessage(args, parameterNames ?? []) : hasMessage(args, 0));
+  if (!isMessage) return undefined;
+  return {
+    kind: 'email',
+    pointer: '',
+    message: args,
+    ...(Array.isArray(args) ? { parameterNames: parameterNames ?? [] } : {}),
+  };
+};
+
+const isPositionalMessage = (args: readonly unknown[], names: readonly string[]): boolean =>
+  hasMessage(Object.fromEntries(args.map((value, index) => [names[index] ?? `argument${index}`, value])), 0);
+
+const hasMessage = (value: unknown, depth: number): boolean => {
+  if (typeof value !== 'object' || value === null || depth > 4) return false;
+  if (Array.isArray(value)) return value.some((one) => hasMessage(one, depth + 1));
+  let recipients = false;
+  let content = false;
+  for (const [key, inner] of Object.entries(value)) {
+    recipients ||= RECIPIENTS.test(key) && mentionsAddress(inner, 0);
+    content ||= CONTENT.test(key);
+    if (recipients && content) return true;
+  }
+  return Object.values(value).some((inner) => typeof inner === 'object' && hasMessage(inner, depth + 1));
+};
+
+const mentionsAddress = (value: unknown, depth: number): boolean => {
+  if (typeof value === 'string') return value.includes('@');
+  if (typeof value !== 'object' || value === null || depth > 5) return false;
+  return Object.values(value).some((inner) => mentionsAddress(inner, depth + 1));
+};

@@ -1,0 +1,393 @@
+/**
+ * What a call of an undeclared tool would do, from the names people give to tools and parameters and from the values
+ * themselves. It errs towards restriction: a path is written to unless the name says that it is read, a text that could
+ * be a statement is one. A declaration is always better; `coverage()` says which tools have none.
+ */
+import type { Basis } from '../model/decision.ts';
+import { accessOf, type Effect, type FileOperation } from '../model/effect.ts';
+import { inferEmail } from './infer-email.ts';
+import { filesOfPatch, isUrl, looksLikePatch, looksLikePath, looksLikeSql, looksLikeUrl } from './infer-values.ts';
+import {
+  bareName,
+  CODE_WORDS,
+  DATABASE_WORDS,
+  FETCH_WORDS,
+  FILE_WORDS,
+  fileOperationOf,
+  kindOfName,
+  MAIL_WORDS,
+  PURE_TOOLS,
+  REMOTE_MARKS,
+  sendsMail,
+  SHELL_WORDS,
+  wordsOf,
+  type ParameterKind,
+} from './infer-words.ts';
+
+export interface InferableTool {
+  readonly name: string;
+  readonly description?: string;
+  /** JSON schema of the arguments, where the tool has one. */
+  readonly schema?: unknown;
+  /** Names of positional parameters, from the function's source. */
+  readonly parameterNames?: readonly string[];
+}
+
+export interface InferredEffects {
+  readonly effects: readonly Effect[];
+  readonly basis: Extract<Basis, 'inferred' | 'unknown'>;
+}
+
+export type Inference = (args: unknown) => InferredEffects;
+
+export const inferEffects = (tool: InferableTool, args: unknown): InferredEffects => compileInference(tool)(args);
+
+/** What the name, description and schema say is worked out once; the answer looks at the arguments alone. */
+export const compileInference = (tool: InferableTool): Inference => {
+  const traits = traitsOf(tool);
+  return (args) => {
+    const run = new InferenceRun(traits);
+    return run.infer(args);
+  };
+};
+
+interface Traits {
+  readonly words: readonly string[];
+  readonly names: readonly string[] | undefined;
+  readonly operation: FileOperation;
+  readonly mail: boolean;
+  readonly database: boolean;
+  readonly shell: boolean;
+  readonly code: boolean;
+  readonly fetch: boolean;
+  readonly file: boolean;
+  readonly remote: boolean;
+  readonly pure: boolean;
+  /** Parameters whose schema lists the values they may have: `command: 'view' | 'create'` is a verb, not a command. */
+  readonly enums: ReadonlySet<string>;
+  readonly kinds: Map<string, ParameterKind>;
+}
+
+const has = (words: readonly string[], of: ReadonlySet<string>): boolean => words.some((word) => of.has(word));
+
+const traitsOf = ({ name, description = '', schema, parameterNames }: InferableTool): Traits => {
+  const words = wordsOf(name);
+  const properties = propertiesOf(schema);
+  const parameters = [...Object.keys(properties), ...(parameterNames ?? [])];
+  const described = description.slice(0, 2_000);
+  const shell =
+    (has(words, SHELL_WORDS) ||
+      /\b(?:run|execute)s?\b[^.]*\b(?:shell|bash|terminal|command|script)s?\b/iu.test(described)) &&
+    !(has(words, DATABASE_WORDS) && !words.some((word) => word === 'shell' || word === 'bash'));
+  const database =
+    has(words, DATABASE_WORDS) ||
+    /\bSQL\b|\bquer(?:y|ies)\b[^.]*\bdatabase\b/u.test(described) ||
+    parameters.some((key) => /^(?:table|tablename|collection|collectionname)$/u.test(bareName(key)));
+  return {
+    words,
+    names: parameterNames,
+    operation: fileOperationOf(words),
+    mail: has(words, MAIL_WORDS),
+    database,
+    shell,
+    code: has(words, CODE_WORDS),
+    fetch: has(words, FETCH_WORDS),
+    file: has(words, FILE_WORDS) || words.some((word) => word === 'ls' || word === 'cat' || word === 'mkdir'),
+    remote: parameters.some((key) => REMOTE_MARKS.has(bareName(key))),
+    pure: PURE_TOOLS.has(bareName(name)),
+    enums: new Set(
+      Object.entries(properties)
+        .filter(([, property]) => isEnum(property))
+        .map(([key]) => key),
+    ),
+    kinds: new Map(),
+  };
+};
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
+
+const propertiesOf = (schema: unknown): Readonly<Record<string, unknown>> => {
+  const properties = isRecord(schema) ? schema['properties'] : undefined;
+  return isRecord(properties) ? properties : {};
+};
+
+const isEnum = (property: unknown): boolean =>
+  isRecord(property) && (Array.isArray(property['enum']) || 'const' in property);
+
+const EDITOR_VERBS = new Set(
+  'view create str_replace insert undo_edit delete rename read write edit append'.split(' '),
+);
+
+const pointerTo = (at: string, key: string): string => `${at}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+
+class InferenceRun {
+  readonly #traits: Traits;
+  readonly #effects: Effect[] = [];
+  #operation: FileOperation;
+  #remote: boolean;
+  #method: string | undefined;
+
+  constructor(traits: Traits) {
+    this.#traits = traits;
+    this.#operation = traits.operation;
+    this.#remote = traits.remote;
+  }
+
+  infer(args: unknown): InferredEffects {
+    const { mail, names, pure, words } = this.#traits;
+    const email = inferEmail(args, names, mail && sendsMail(words));
+    if (email !== undefined) this.#effects.push(email);
+    if (Array.isArray(args)) this.#positional(args);
+    else if (isRecord(args)) this.#record(args, '', undefined);
+    else if (typeof args === 'string') this.#text(args, '', 'generic', '');
+    if (this.#effects.length === 0) this.#fromNameAlone(args);
+    return { effects: this.#effects, basis: this.#effects.length > 0 || pure ? 'inferred' : 'unknown' };
+  }
+
+  #positional(args: readonly unknown[]): void {
+    const names = this.#traits.names ?? [];
+    this.#lookAround(names);
+    for (const [index, value] of args.entries()) {
+      const name = names[index] ?? '';
+      const at = `/${index}`;
+      if (name === '' && isRecord(value)) this.#record(value, at, undefined);
+      else this.#value(value, at, name === '' ? 'generic' : this.#kindOf(name), name);
+    }
+  }
+
+  /** Arguments that change the meaning of others: the place of a remote file, the verb of an editor. */
+  #lookAround(keys: readonly string[]): void {
+    this.#remote ||= keys.some((key) => REMOTE_MARKS.has(bareName(key)));
+  }
+
+  #record(record: Readonly<Record<string, unknown>>, at: string, parent: ParameterKind | undefined): void {
+    const keys = Object.keys(record);
+    if (at === '') {
+      this.#lookAround(keys);
+      this.#operation = this.#operationFor(record) ?? this.#operation;
+    }
+    const used = at === '' ? this.#splitCommand(record) : [];
+    this.#method = typeof record['method'] === 'string' ? record['method'] : this.#method;
+    for (const key of keys) {
+      const here = pointerTo(at, key);
+      if (used.includes(key)) continue;
+      let kind = this.#kindOf(key);
+      if (parent === 'path' && (kind === 'prose' || kind === 'unknown') && /^(?:name|key|uri)$/iu.test(key))
+        kind = 'path';
+      // `{files: {'src/a.ts': 'text'}}`: the names are the paths.
+      if (parent === 'path' && kind === 'unknown' && /[./]/u.test(key) && typeof record[key] !== 'object') {
+        this.#file(key, here);
+        continue;
+      }
+      if (kind === 'command' && this.#isVerb(key, record)) continue;
+      this.#value(record[key], here, kind, key);
+    }
+  }
+
+  /** A verb among the arguments (`command: 'view'`, `action: 'delete'`) says more than the tool's name. */
+  #operationFor(record: Readonly<Record<string, unknown>>): FileOperation | undefined {
+    for (const [key, value] of Object.entries(record)) {
+      if (typeof value !== 'string' || value.length > 40) continue;
+      const isVerb = this.#kindOf(key) === 'verb' || (this.#kindOf(key) === 'command' && this.#isVerb(key, record));
+      if (isVerb && bareName(key) !== 'type' && bareName(key) !== 'method') return fileOperationOf(wordsOf(value));
+    }
+    return undefined;
+  }
+
+  #isVerb(key: string, record: Readonly<Record<string, unknown>>): boolean {
+    if (this.#traits.enums.has(key)) return true;
+    const value = record[key];
+    return (
+      !this.#traits.shell &&
+      typeof value === 'string' &&
+      EDITOR_VERBS.has(value) &&
+      Object.keys(record).some((other) => other !== key && kindOfName(other) === 'path')
+    );
+  }
+
+  /** `{command: 'git', args: ['status']}`: one argv. Returns the keys that were used up. */
+  #splitCommand(record: Readonly<Record<string, unknown>>): readonly string[] {
+    const rest = ['args', 'arguments'].find((name) => Array.isArray(record[name]));
+    const args: unknown = rest === undefined ? undefined : record[rest];
+    const key = ['command', 'cmd', 'program', 'executable'].find((name) => typeof record[name] === 'string');
+    if (key === undefined || rest === undefined || !isTextList(args)) return [];
+    const argv = [String(record[key]), ...args];
+    this.#effects.push({ kind: 'command', pointer: '', command: argv });
+    // Tools that hand such a pair to a shell join it with spaces.
+    if (argv.some((word) => !/^[\w@%+=:,./-]+$/u.test(word))) {
+      this.#effects.push({ kind: 'command', pointer: '', command: argv.join(' ') });
+    }
+    return [key, rest];
+  }
+
+  #kindOf(name: string): ParameterKind {
+    const cached = this.#traits.kinds.get(name);
+    if (cached !== undefined) return cached;
+    const kind = this.#refined(name, kindOfName(name));
+    if (this.#traits.kinds.size < 500) this.#traits.kinds.set(name, kind);
+    return kind;
+  }
+
+  #refined(name: string, kind: ParameterKind): ParameterKind {
+    const { database, shell, code, file, mail } = this.#traits;
+    const bare = bareName(name);
+    if ((bare === 'from' || bare === 'to' || bare === 'location' || bare === 'include') && (mail || !file))
+      return 'unknown';
+    if (mail && kind === 'path' && !/attach|file|path/u.test(bare)) return 'unknown';
+    if (bare === 'document' && database) return 'unknown';
+    if (kind === 'verb' && this.#traits.enums.has(name)) return 'verb';
+    if (kind === 'command' && this.#traits.enums.has(name)) return 'verb';
+    if ((bare === 'process' || bare === 'run' || bare === 'exec') && !shell) return 'unknown';
+    if (kind === 'code' && database && !code) return 'sql';
+    if (bare === 'statement' && !database) return 'generic';
+    return kind;
+  }
+
+  #value(value: unknown, at: string, kind: ParameterKind, name: string): void {
+    if (typeof value === 'string') this.#text(value, at, kind, name);
+    else if (Array.isArray(value)) {
+      if (kind === 'command' && value.length > 0 && value.every((one) => typeof one === 'string')) {
+        this.#commandList(value, at, name);
+        return;
+      }
+      for (const [index, one] of value.entries()) this.#value(one, `${at}/${index}`, kind, name);
+    } else if (isRecord(value)) this.#record(value, at, kind);
+  }
+
+  /** `command: ['git', 'status']` is one program; `commands: ['ls', 'git status']` are several texts. */
+  #commandList(list: readonly string[], at: string, name: string): void {
+    if (!/s$/iu.test(name)) {
+      this.#effects.push({ kind: 'command', pointer: at, command: list });
+      return;
+    }
+    for (const [index, text] of list.entries()) {
+      this.#effects.push({ kind: 'command', pointer: `${at}/${index}`, command: text });
+    }
+  }
+
+  #text(text: string, at: string, kind: ParameterKind, name: string): void {
+    if (text === '') return;
+    const { database, shell, code, fetch, file } = this.#traits;
+    switch (kind) {
+      case 'path':
+        if (looksLikeUrl(text)) this.#url(text, at);
+        else if (!this.#remote || looksLikePath(text)) this.#file(text, at);
+        return;
+      case 'url':
+        if (looksLikePath(text) && !text.startsWith('//')) this.#file(text, at);
+        else if (isUrl(text) || fetch || /^(?:\/\/|[\w-]+(?:\.[\w-]+)+)/u.test(text)) this.#url(text, at);
+        return;
+      case 'host':
+        this.#url(isUrl(text) ? text : `https://${text}`, at);
+        return;
+      case 'sql':
+        this.#effects.push({ kind: 'sql', pointer: at, text, dialect: this.#dialect() });
+        return;
+      case 'command':
+        this.#effects.push({ kind: 'command', pointer: at, command: text });
+        return;
+      case 'code':
+        if (shell || code || this.#traits.words.some((word) => word === 'run' || word === 'execute')) {
+          this.#effects.push({ kind: 'command', pointer: at, command: text });
+        } else this.#byValue(text, at);
+        return;
+      case 'patch':
+        this.#patch(text, at);
+        return;
+      case 'verb':
+        return;
+      case 'generic':
+        if (looksLikePatch(text) && !database) this.#patch(text, at);
+        else if (database) this.#effects.push({ kind: 'sql', pointer: at, text, dialect: this.#dialect() });
+        else if (shell || (code && name !== 'q')) this.#effects.push({ kind: 'command', pointer: at, command: text });
+        else if (fetch && (looksLikeUrl(text) || /^[\w-]+(?:\.[\w-]+)+(?:[/:?]|$)/u.test(text))) this.#url(text, at);
+        else if (file && !this.#remote && isGenericPath(text, name)) this.#file(text, at);
+        else this.#byValue(text, at);
+        return;
+      case 'prose':
+        if (this.#knownTool()) return;
+        this.#byValue(text, at);
+        return;
+      case 'unknown':
+        this.#byValue(text, at);
+    }
+  }
+
+  /** The text of a file or a message is content; the same text in a tool that nothing is known about may be anything. */
+  #knownTool(): boolean {
+    const { database, shell, file, mail, fetch } = this.#traits;
+    return (file || mail || fetch || this.#effects.length > 0) && !database && !shell;
+  }
+
+  #byValue(text: string, at: string): void {
+    if (looksLikeUrl(text)) this.#url(text.trim(), at);
+    else if (looksLikePath(text)) this.#file(text, at);
+    else if (looksLikeSql(text)) this.#effects.push({ kind: 'sql', pointer: at, text, dialect: this.#dialect() });
+    else if (looksLikePatch(text)) this.#patch(text, at);
+  }
+
+  #file(path: string, at: string): void {
+    const operation = this.#operation;
+    this.#effects.push({ kind: 'file', pointer: at, path, operation, access: accessOf(operation) });
+  }
+
+  #patch(text: string, at: string): void {
+    const files = filesOfPatch(text);
+    for (const path of files.length > 0 ? files : ['.']) {
+      this.#effects.push({ kind: 'file', pointer: at, path, operation: 'write', access: 'write' });
+    }
+  }
+
+  #url(url: string, at: string): void {
+    const method = this.#method;
+    this.#effects.push({ kind: 'network', pointer: at, url, ...(method === undefined ? {} : { method }) });
+  }
+
+  #dialect(): string {
+    const { words } = this.#traits;
+    if (words.includes('sqlite')) return 'sqlite';
+    return words.includes('mysql') || words.includes('mariadb') ? 'mysql' : 'postgres';
+  }
+
+  /** A tool that says `delete_rows` or `write_file` does so, even where no argument shows what it acts on. */
+  #fromNameAlone(args: unknown): void {
+    const { words, file, database, mail } = this.#traits;
+    if (mail || this.#remote) return;
+    if (database) {
+      const text = statementFor(words, args);
+      if (text !== undefined) this.#effects.push({ kind: 'sql', pointer: '', text, dialect: 'postgres' });
+    } else if (
+      file &&
+      words.some((word) => word.startsWith('file') || word.startsWith('director') || word === 'folder')
+    ) {
+      this.#effects.push({
+        kind: 'file',
+        pointer: '',
+        path: '.',
+        operation: this.#operation,
+        access: accessOf(this.#operation),
+      });
+    }
+  }
+}
+
+const isTextList = (value: unknown): value is readonly string[] =>
+  Array.isArray(value) && value.every((one) => typeof one === 'string');
+
+const isGenericPath = (text: string, name: string): boolean =>
+  name !== 'query' && name !== 'q' && text.length < 1024 && !/[\n<>|*"]/u.test(text) && !/\s\S+\s/u.test(text);
+
+/** Stands in for the statement that the tool will make by itself. */
+const statementFor = (words: readonly string[], args: unknown): string | undefined => {
+  const has = (verbs: string): boolean => words.some((word) => ` ${verbs} `.includes(` ${word} `));
+  if (has('drop truncate alter')) return 'DROP TABLE t';
+  if (has('delete remove purge clear erase')) return 'DELETE FROM t';
+  if (has('create') && has('table database schema index view collection')) return 'CREATE TABLE t (a int)';
+  if (has('update upsert replace modify set rename')) return 'UPDATE t SET a = a WHERE false';
+  if (has('insert add append create save put write store')) return 'INSERT INTO t DEFAULT VALUES';
+  const targets = isRecord(args) && Object.keys(args).some((key) => /^(?:table|collection)/u.test(bareName(key)));
+  return has('list describe show get select find count read query search aggregate explain') || targets
+    ? 'SELECT 1'
+    : undefined;
+};

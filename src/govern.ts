@@ -1,0 +1,325 @@
+/** Door: wraps tools so that each call is judged by what it would do, recorded, and only then run. */
+import { realpathSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { GovernedTool } from './call.ts';
+import type { DeriveEffects } from './effect/declare.ts';
+import { compileDeclaration } from './effect/declare.ts';
+import { compileInference } from './effect/infer.ts';
+import { createRepeatGuard } from './budget.ts';
+import type { RepeatOptions } from './budget.ts';
+import { prepareSqlNow } from './check-sql.ts';
+import { sharedJournal } from './journals.ts';
+import type { JournalSettings } from './journals.ts';
+import type { Layer, LayerExtras } from './layer.ts';
+import { makeLayer } from './layer.ts';
+import type { Subject } from './model/call.ts';
+import type { Basis, Decision } from './model/decision.ts';
+import { TapPassConfigError } from './model/errors.ts';
+import type { EffectDeclaration } from './model/effect.ts';
+import type { EventSink, JournalEntry } from './model/event.ts';
+import type { FlagName, FlagsInput } from './model/flags.ts';
+import { DEFAULT_FLAGS, FLAG_NAMES } from './model/flags.ts';
+import type { Limits } from './model/limits.ts';
+import { DEFAULT_LIMITS } from './model/limits.ts';
+import { parseFlags, requireFlags } from './policy/flags.ts';
+import { callTool, checkCall } from './run.ts';
+import { snapshotOf } from './tools/integrity.ts';
+import type { AnyFunction, ToolShape } from './tools/shape.ts';
+import { jsonSchemaOf, shapeOf } from './tools/shape.ts';
+
+export interface GovernOptions extends LayerExtras {
+  /** `'mode=observe, pii=mask'` or `{mode: 'observe', pii: 'mask'}`; over `TAPPASS_FLAGS`, under session and call. */
+  readonly flags?: string | FlagsInput;
+  /** Default: `TAPPASS_WORKSPACE`, else the current directory. Resolved by realpath once. */
+  readonly workspace?: string;
+  /** On whose behalf calls are made. Default: the session's subject, else `{agent: 'agent'}`. */
+  readonly subject?: Subject;
+  /** Flags that sessions and calls can only tighten. */
+  readonly locked?: readonly FlagName[];
+  /** Throw `TapPassConfigError` for flags that would be ignored. Default: ignore and report. */
+  readonly strictFlags?: boolean;
+  /** What tools do, by tool name; stands over what a tool says of itself. */
+  readonly effects?: Readonly<Record<string, EffectDeclaration>>;
+  /** A journal, where to open one, or `false` for none. Default: `.tappass/audit` under the workspace. */
+  readonly audit?: EventSink | JournalSettings | false;
+  /** Cancels calls that are running and refuses new ones. */
+  readonly signal?: AbortSignal;
+  readonly limits?: Partial<Limits>;
+  /** Called with every event after it is recorded. */
+  readonly onEvent?: (event: JournalEntry) => void;
+  /** Throw `RedactionApplied`, which carries the redacted result, where a result was redacted. Default: return it. */
+  readonly raiseOnRedaction?: boolean;
+  /** Detect the same call repeated too often in one session (`repeated_call`; blocks under lockdown). Default: off. */
+  readonly loopGuard?: true | RepeatOptions;
+}
+
+/** Which tools are judged by what they declare, by inference, or by name alone. */
+export interface Coverage {
+  readonly declared: readonly string[];
+  readonly inferred: readonly string[];
+  readonly unknown: readonly string[];
+}
+
+// oxlint-disable-next-line typescript/no-explicit-any -- a constraint that every tool signature must satisfy
+type ToolFunction = (...args: any[]) => unknown;
+// oxlint-disable-next-line typescript/no-explicit-any -- as above
+type ToolObject = { readonly execute: (input: any, ...context: any[]) => unknown };
+export type Governable = ToolFunction | ToolObject;
+export type Tools = readonly Governable[] | Readonly<Record<string, Governable>>;
+
+/** The tool itself, exactly as typed, with a dry run beside it. */
+export type GovernedOne<T> = T extends (...args: infer A) => unknown
+  ? T & { check: (...args: A) => Promise<Decision> }
+  : T extends { readonly execute: (input: infer I, ...context: never[]) => unknown }
+    ? T & { check: (input: I) => Promise<Decision> }
+    : never;
+
+/** The same array, tuple or record, each tool governed. */
+export type Governed<T extends Tools> = { -readonly [K in keyof T]: GovernedOne<T[K]> } & { coverage: () => Coverage };
+
+const governed = new WeakMap<object, GovernedTool>();
+
+const isSink = (audit: object): audit is EventSink => typeof (audit as { append?: unknown }).append === 'function';
+
+const workspaceOf = (option: string | undefined): string => {
+  const path = resolve(option ?? process.env['TAPPASS_WORKSPACE'] ?? process.cwd());
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    throw new TapPassConfigError(`Expected \`workspace\` to be an existing directory, got ${JSON.stringify(path)}`, {
+      code: 'TAPPASS_CONFIG_WORKSPACE',
+      cause: error,
+    });
+  }
+};
+
+const lockedOf = (names: readonly string[]): ReadonlySet<FlagName> => {
+  const unknown = names.find((name) => !(FLAG_NAMES as readonly string[]).includes(name));
+  if (unknown === undefined) return new Set(names as readonly FlagName[]);
+  throw new TapPassConfigError(
+    `Expected \`locked\` to name flags (${FLAG_NAMES.join(', ')}), got ${JSON.stringify(unknown)}`,
+  );
+};
+
+const OPTION_NAMES = new Set([
+  'flags',
+  'workspace',
+  'subject',
+  'locked',
+  'strictFlags',
+  'effects',
+  'audit',
+  'signal',
+  'limits',
+  'onEvent',
+  'network',
+  'commands',
+  'harmlessFunctions',
+  'content',
+  'rate',
+  'ledger',
+  'raiseOnRedaction',
+  'loopGuard',
+]);
+
+/** Each limit must be a bound: a value that compares false with everything would bound nothing. */
+const limitsOf = (given: Partial<Limits>): Limits => {
+  for (const [name, value] of Object.entries(given) as [string, unknown][]) {
+    if (!(name in DEFAULT_LIMITS) || typeof value !== 'number' || !(value > 0)) {
+      throw new TapPassConfigError(
+        `Expected \`limits.${name}\` to be a known limit and a positive number, got ${String(value)}`,
+      );
+    }
+  }
+  return { ...DEFAULT_LIMITS, ...given };
+};
+
+const layerOf = (options: GovernOptions, inherits: boolean): Layer => {
+  const unknown = Object.keys(options).find((name) => !OPTION_NAMES.has(name));
+  if (unknown !== undefined) {
+    throw new TapPassConfigError(
+      `Expected options of govern() to be among ${[...OPTION_NAMES].join(', ')}, got \`${unknown}\``,
+    );
+  }
+  const { flags = {}, strictFlags = false, audit } = options;
+  const read = strictFlags ? requireFlags : parseFlags;
+  const environment = read(process.env['TAPPASS_FLAGS'] ?? '');
+  const parsed = read(flags);
+  const workspace = workspaceOf(options.workspace);
+  const settings: JournalSettings = { dir: join(workspace, '.tappass', 'audit') };
+  let sink: () => EventSink | undefined;
+  if (audit === false || (audit === undefined && inherits)) sink = () => undefined;
+  else if (audit === undefined) sink = () => sharedJournal(settings);
+  else if (isSink(audit)) sink = () => audit;
+  else sink = () => sharedJournal(audit);
+  const { network, commands, harmlessFunctions, content, rate, ledger, loopGuard } = options;
+  return makeLayer({
+    parsed,
+    environment,
+    base: { ...DEFAULT_FLAGS, ...environment.given, ...parsed.given },
+    locked: lockedOf(options.locked ?? []),
+    limits: limitsOf(options.limits ?? {}),
+    subject: options.subject === undefined ? undefined : Object.freeze({ ...options.subject }),
+    workspace,
+    signal: options.signal,
+    onEvent: options.onEvent,
+    sink,
+    protectedPaths: [
+      join(workspace, '.tappass'),
+      ...(typeof audit === 'object' && !isSink(audit) ? [resolve(audit.dir)] : []),
+    ],
+    extras: {
+      ...(network !== undefined && { network }),
+      ...(commands !== undefined && { commands }),
+      ...(harmlessFunctions !== undefined && { harmlessFunctions }),
+      ...(content !== undefined && { content }),
+      ...(rate !== undefined && { rate }),
+      ...(ledger !== undefined && { ledger }),
+    },
+    repeatGuard: loopGuard === undefined ? undefined : createRepeatGuard(loopGuard === true ? {} : loopGuard),
+    raiseOnRedaction: options.raiseOnRedaction === true,
+  });
+};
+
+const derivationOf = (
+  shape: ToolShape,
+  declared: EffectDeclaration | undefined,
+): { derive: DeriveEffects; basis: Basis } => {
+  const positions =
+    shape.kind === 'object' ? undefined : new Map(shape.parameterNames.map((name, index) => [name, index]));
+  if (declared !== undefined) {
+    // Read now what the first statement would need: after a lock-down the files may be out of reach.
+    if (declared.sql !== undefined) prepareSqlNow();
+    return { derive: compileDeclaration(shape.name, declared, positions), basis: 'declared' };
+  }
+  const derive = compileInference({
+    name: shape.name,
+    description: shape.description,
+    schema: jsonSchemaOf(shape.schema),
+    parameterNames: shape.parameterNames,
+  });
+  // Asked with nothing, the inference says what the name alone tells.
+  return { derive, basis: derive(shape.kind === 'function' ? [] : {}).basis };
+};
+
+const defineHidden = (target: object, name: string, value: unknown): void => {
+  Object.defineProperty(target, name, { value, enumerable: false, configurable: true, writable: true });
+};
+
+const wrapFunction = (tool: GovernedTool, original: AnyFunction): AnyFunction => {
+  const wrapper: AnyFunction = function wrapper(this: unknown, ...argv: unknown[]) {
+    return callTool(tool, this, argv);
+  };
+  for (const key of Reflect.ownKeys(original)) {
+    if (key === 'prototype' || key === 'arguments' || key === 'caller') continue;
+    const descriptor = Object.getOwnPropertyDescriptor(original, key);
+    if (descriptor !== undefined) Object.defineProperty(wrapper, key, { ...descriptor, configurable: true });
+  }
+  Object.setPrototypeOf(wrapper, Object.getPrototypeOf(original) as object | null);
+  return wrapper;
+};
+
+const wrapObject = (tool: GovernedTool, original: object): object => {
+  const { method } = tool.shape;
+  const descriptors = Object.getOwnPropertyDescriptors(original);
+  // A sealed original must still give a copy whose body is ours.
+  for (const descriptor of Object.values(descriptors)) descriptor.configurable = true;
+  const copy = Object.create(Object.getPrototypeOf(original) as object | null, descriptors) as Record<string, unknown>;
+  const execute = function execute(this: unknown, ...argv: unknown[]): unknown {
+    return callTool(tool, this, argv);
+  };
+  Object.defineProperty(copy, method, { value: execute, enumerable: true, configurable: true, writable: true });
+  return copy;
+};
+
+interface Wrapped {
+  readonly tool: unknown;
+  readonly state: GovernedTool;
+}
+
+const wrap = (tool: unknown, key: string | undefined, where: string, options: GovernOptions, layer: Layer): Wrapped => {
+  const inner = typeof tool === 'object' || typeof tool === 'function' ? governed.get(tool as object) : undefined;
+  const shape = inner?.shape ?? shapeOf(tool, key, where);
+  const original = inner?.original ?? (tool as object);
+  const faces: object[] = inner === undefined ? [original] : [...inner.faces];
+  const declared = options.effects?.[shape.name] ?? shape.declared;
+  const derivation =
+    inner !== undefined && options.effects?.[shape.name] === undefined ? inner : derivationOf(shape, declared);
+  const state: GovernedTool = {
+    shape,
+    original,
+    faces,
+    snapshot: snapshotOf(original, shape),
+    derive: derivation.derive,
+    basis: derivation.basis,
+    layers: inner === undefined ? [layer] : [layer, ...inner.layers],
+  };
+  const face = shape.kind === 'function' ? wrapFunction(state, tool as AnyFunction) : wrapObject(state, tool as object);
+  faces.push(face);
+  defineHidden(face, 'check', (...argv: unknown[]) => checkCall(state, argv));
+  governed.set(face, state);
+  return { tool: face, state };
+};
+
+const coverageOf = (states: readonly GovernedTool[]): Coverage => {
+  const named = (basis: Basis): readonly string[] =>
+    states.filter((state) => state.basis === basis).map((state) => state.shape.name);
+  return { declared: named('declared'), inferred: named('inferred'), unknown: named('unknown') };
+};
+
+const requireUnique = (states: readonly GovernedTool[]): void => {
+  const seen = new Set<string>();
+  for (const { shape } of states) {
+    if (seen.has(shape.name)) {
+      throw new TapPassConfigError(
+        `Expected every tool to have a name of its own, got two named ${JSON.stringify(shape.name)}: flags and records go by name`,
+      );
+    }
+    seen.add(shape.name);
+  }
+};
+
+const requireKnown = (options: GovernOptions, states: readonly GovernedTool[]): void => {
+  const names = new Set(states.map(({ shape }) => shape.name));
+  const stray = Object.keys(options.effects ?? {}).find((name) => !names.has(name));
+  if (stray !== undefined) {
+    throw new TapPassConfigError(
+      `Expected \`effects\` to name governed tools (${[...names].join(', ')}), got ${JSON.stringify(stray)}`,
+    );
+  }
+};
+
+/**
+ * Governs an array or a record of tools: functions, or objects with a name, a schema and `execute`. Returns the same
+ * shape with the same types; each tool gains `check(...)`, a dry run over the same code path, and the whole gains
+ * `coverage()`.
+ *
+ * A denied call throws `PolicyBlockError` and its body never runs. Tools that run in this process are *governed*, not
+ * *contained*: what they do beyond their arguments is not held by anything here.
+ *
+ * @throws TapPassConfigError for what cannot be governed, for unknown options and, with `strictFlags`, for flags that
+ *   would be ignored.
+ */
+export const govern = <const T extends Tools>(tools: T, options: GovernOptions = {}): Governed<T> => {
+  const isList = Array.isArray(tools);
+  if (!isList && (typeof tools !== 'object' || (tools as unknown) === null)) {
+    throw new TapPassConfigError(
+      `Expected an array or a record of tools, got ${typeof tools}; wrap a single tool: govern([tool])`,
+    );
+  }
+  const entries = Object.entries(tools) as [string, unknown][];
+  const inherits = entries.length > 0 && entries.every(([, tool]) => governed.has(tool as object));
+  const layer = layerOf(options, inherits);
+  const result: Record<string, unknown> | unknown[] = isList ? [] : {};
+  const states: GovernedTool[] = [];
+  for (const [key, tool] of entries) {
+    const where = isList ? `tools[${key}]` : `tools.${key}`;
+    const wrapped = wrap(tool, isList ? undefined : key, where, options, layer);
+    states.push(wrapped.state);
+    Object.defineProperty(result, key, { value: wrapped.tool, enumerable: true, configurable: true, writable: true });
+  }
+  requireUnique(states);
+  requireKnown(options, states);
+  if (!Object.hasOwn(result, 'coverage')) defineHidden(result, 'coverage', () => coverageOf(states));
+  return result as unknown as Governed<T>;
+};

@@ -1,0 +1,257 @@
+/** Door-internal: what a call leaves in the journal, before it acts and after. No record, no act. */
+import { hash } from 'node:crypto';
+import { channel } from 'node:diagnostics_channel';
+import type { Request } from './call.ts';
+import { higher } from './content/classify.ts';
+import type { Verdict } from './judge.ts';
+import { canonicalize, trustCanonicalJson } from './model/canonical.ts';
+import type { Classification, Detection, Step } from './model/decision.ts';
+import { TapPassError } from './model/errors.ts';
+import type { Effect } from './model/effect.ts';
+import type { CallDecided, CallEnded, CallOutcome, EventSink, JournalEntry, StepTiming } from './model/event.ts';
+import { asJson } from './tools/receive.ts';
+
+/** Published for every event, after it is in the journal: for dashboards, traces and tests. */
+const events = channel('tappass:event');
+
+/**
+ * Ends that could not be written when they happened (the disk was full after the body had run). They go first when the
+ * journal can be written again; until then every call is denied. Bounded by the calls that were running at that moment.
+ */
+const owed = new WeakMap<EventSink, JournalEntry[]>();
+
+const sinksOf = (request: Request): readonly EventSink[] => {
+  const { layers } = request.tool;
+  if (layers.length === 1) {
+    const sink = layers[0].sink();
+    return sink === undefined ? [] : [sink];
+  }
+  return [...new Set(layers.map((layer) => layer.sink()).filter((sink) => sink !== undefined))];
+};
+
+const payDebts = (sink: EventSink): void => {
+  const entries = owed.get(sink);
+  if (entries === undefined) return;
+  while (entries.length > 0) {
+    sink.append(entries[0] as JournalEntry);
+    entries.shift();
+  }
+  owed.delete(sink);
+};
+
+const tell = (request: Request, entry: JournalEntry): void => {
+  for (const { onEvent } of request.tool.layers) {
+    try {
+      onEvent?.(entry);
+    } catch (error) {
+      // A listener is the program's own code: its error must not change what happens to the call.
+      events.publish({ type: 'notice', reason: 'onEvent threw', error });
+    }
+  }
+  if (events.hasSubscribers) events.publish(entry);
+};
+
+const correlation = ({ ids, subject, tool, callId, parentCallId }: Request) => ({
+  session_id: ids.sessionId,
+  task_id: ids.taskId,
+  agent_uuid: ids.agentUuid,
+  pipeline_uuid: ids.pipelineUuid,
+  audit_url: ids.auditUrl,
+  agent: subject.agent,
+  ...(subject.user !== undefined && { user: subject.user }),
+  ...(subject.org !== undefined && { org: subject.org }),
+  tool: tool.shape.name,
+  call_id: callId,
+  ...(parentCallId !== undefined && { parent_call_id: parentCallId }),
+});
+
+/** What the journal says of an effect: facts for replay, not the whole message or statement, which are in `args`. */
+const effectFacts = (effect: Effect, recipients: Verdict['recipients']): unknown => {
+  switch (effect.kind) {
+    case 'file': {
+      const { kind, operation, pointer, resolved, fault } = effect;
+      return {
+        kind,
+        operation,
+        pointer,
+        ...(resolved !== undefined && { resolved }),
+        ...(fault !== undefined && { fault }),
+      };
+    }
+    case 'sql':
+      return { kind: effect.kind, pointer: effect.pointer, dialect: effect.dialect };
+    case 'email':
+      return { kind: effect.kind, pointer: effect.pointer, recipients: recipients.get(effect.pointer) ?? NONE };
+    case 'network':
+    case 'command':
+      return { kind: effect.kind, pointer: effect.pointer };
+  }
+};
+
+const NONE: readonly never[] = Object.freeze([]);
+
+/** Masks what the content flags look for: everything found is masked here, also what a flag lets through to the tool. */
+type Mask = <T>(value: T) => T;
+
+const maskFor = (request: Request): Mask => {
+  const scanners = request.rules.map(({ scanner }) => scanner);
+  return <T>(value: T): T => {
+    let masked: unknown = value;
+    for (const scanner of scanners) masked = scanner.record(masked).value;
+    return masked as T;
+  };
+};
+
+const argumentFields = (
+  request: Request,
+  argsText: string,
+  masked: unknown,
+): Pick<CallDecided, 'args' | 'args_truncated'> => {
+  const most = request.tool.layers[0].limits.recordedBytes;
+  const text = masked === request.asked ? argsText : canonicalize(asJson(masked));
+  if (text.length <= most) return { args: trustCanonicalJson(text) };
+  // Cut after masking: half a secret at the cut would no longer look like one.
+  return { args: text.slice(0, Math.min(most, 1024)).toWellFormed(), args_truncated: true };
+};
+
+const decidedEntry = ({ request, decision, steps, recipients }: Verdict): CallDecided => {
+  const rules = request.rules[0];
+  if (rules === undefined) throw new TypeError('Expected at least one layer of rules');
+  const argsText = canonicalize(request.isJson ? request.asked : asJson(request.asked));
+  const mask = maskFor(request);
+  const masked = mask(request.asked);
+  const isClean = masked === request.asked;
+  const { effects, rewrites } = decision;
+  const entry: CallDecided = {
+    type: 'call-decided',
+    ...correlation(request),
+    outcome: decision.outcome,
+    ...argumentFields(request, argsText, masked),
+    args_sha256: hash('sha256', argsText, 'hex'),
+    effects: decision.basis,
+    effect_list: effects.length === 0 ? NONE : effects.map((effect) => effectFacts(effect, recipients)),
+    ...(rewrites.length > 0 && { rewrites: rewrites.map(rewriteFields) }),
+    blocked: !decision.allowed,
+    ...(decision.blockedBy !== undefined && {
+      blocked_by: decision.blockedBy,
+      reason: decision.reason ?? '',
+      reason_code: decision.code ?? '',
+    }),
+    ...(decision.wouldBlock !== undefined && {
+      would_block: {
+        blocked_by: decision.wouldBlock.blockedBy,
+        reason: decision.wouldBlock.reason,
+        reason_code: decision.wouldBlock.code,
+      },
+    }),
+    ...(decision.flagged && { flagged: true }),
+    flags: rules.flags,
+    ...(rules.ignored.length > 0 && { ignored_flags: rules.ignored }),
+    detections: decision.detections,
+    classification: decision.classification,
+    steps,
+  };
+  if (isClean) return entry;
+  // Where the arguments held something to mask, what was derived from them may hold it too.
+  const { effect_list, reason, would_block } = entry;
+  return {
+    ...entry,
+    ...mask({ effect_list, rewrites: entry.rewrites ?? NONE, detections: entry.detections }),
+    ...(reason !== undefined && { reason: mask(reason) }),
+    ...(would_block !== undefined && { would_block: { ...would_block, reason: mask(would_block.reason) } }),
+  };
+};
+
+const rewriteFields = ({ pointer, value }: { readonly pointer: string; readonly value: unknown }) => ({
+  pointer,
+  value: asJson(value),
+});
+
+const journalError = (cause: unknown): TapPassError =>
+  new TapPassError(
+    `No record, no act: expected the journal to take the decision before the tool runs, but ${cause instanceof Error ? cause.message : String(cause)}. ` +
+      'The tool did not run. Make the journal writable again (space, permissions); calls go on as soon as it is.',
+    { code: 'TAPPASS_JOURNAL', cause },
+  );
+
+/** Step 4. Throws when the journal cannot take it; `durable` waits for the disk where the journal promises that. */
+export const recordDecided = (verdict: Verdict, durable: boolean): void => {
+  let entry: CallDecided;
+  try {
+    entry = decidedEntry(verdict);
+    for (const sink of sinksOf(verdict.request)) {
+      payDebts(sink);
+      if (durable) sink.appendDurable(entry);
+      else sink.append(entry);
+    }
+  } catch (error) {
+    throw journalError(error);
+  }
+  tell(verdict.request, entry);
+};
+
+/** For bodies that may wait: resolves when what was appended is as durable as the journal promises. */
+export const recorded = async (request: Request): Promise<void> => {
+  try {
+    for (const sink of sinksOf(request)) await sink.settled();
+  } catch (error) {
+    throw journalError(error);
+  }
+};
+
+export interface Ending {
+  readonly outcome: CallOutcome;
+  /** What the body threw. */
+  readonly error?: unknown;
+  /** The result was withheld. */
+  readonly withheld?: { readonly blockedBy: Step; readonly reason: string };
+  readonly detections?: readonly Detection[];
+  readonly classification?: Classification;
+  readonly steps: readonly StepTiming[];
+}
+
+const MAX_MESSAGE = 2000;
+
+const errorFields = (error: unknown, mask: Mask): { name: string; message: string } => {
+  try {
+    const name = error instanceof Error ? error.name : typeof error;
+    const message = error instanceof Error ? error.message : typeof error === 'string' ? error : '';
+    // Masked whole, then cut: half a secret no longer looks like one.
+    return {
+      name: mask(name).slice(0, 200).toWellFormed(),
+      message: mask(message).slice(0, MAX_MESSAGE).toWellFormed(),
+    };
+  } catch {
+    return { name: 'unreadable', message: '' };
+  }
+};
+
+/** Step 7. Never throws: the body has run, so an end that cannot be written now is owed and denies the next call. */
+export const recordEnded = ({ request, decision }: Verdict, ending: Ending): void => {
+  const mask = maskFor(request);
+  const entry: CallEnded = {
+    type: 'call-ended',
+    ...correlation(request),
+    outcome: ending.outcome,
+    blocked: !decision.allowed || ending.withheld !== undefined,
+    ...(decision.blockedBy !== undefined && { blocked_by: decision.blockedBy, reason: mask(decision.reason ?? '') }),
+    ...(ending.withheld !== undefined && { blocked_by: ending.withheld.blockedBy, reason: ending.withheld.reason }),
+    ...('error' in ending && { error: errorFields(ending.error, mask) }),
+    detections: ending.detections ?? NONE,
+    classification: higher(ending.classification ?? 'PUBLIC', decision.classification),
+    duration_ms: Math.round((performance.now() - request.startedAt) * 1000) / 1000,
+    steps: ending.steps,
+  };
+  for (const sink of sinksOf(request)) {
+    try {
+      payDebts(sink);
+      sink.append(entry);
+    } catch (error) {
+      const entries = owed.get(sink) ?? [];
+      entries.push(entry);
+      owed.set(sink, entries);
+      events.publish({ type: 'notice', reason: 'the end of a call could not be recorded yet', error });
+    }
+  }
+  tell(request, entry);
+};

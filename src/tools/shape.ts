@@ -1,0 +1,145 @@
+/**
+ * What kind of tool a value is: its name, its schema, where its body is. By structure, never by `instanceof`: two copies
+ * of a framework in one program must not matter.
+ */
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { TapPassConfigError } from '../model/errors.ts';
+import type { EffectDeclaration } from '../model/effect.ts';
+
+// oxlint-disable-next-line typescript/no-explicit-any -- the one place that must accept every signature
+export type AnyFunction = (this: any, ...args: any[]) => unknown;
+
+export type BodyKind = 'sync' | 'async' | 'generator' | 'async-generator';
+
+export interface ToolShape {
+  readonly kind: 'function' | 'object';
+  readonly name: string;
+  readonly description: string;
+  /** The function that runs, as it was when the tool was governed. */
+  readonly body: AnyFunction;
+  readonly bodyKind: BodyKind;
+  /** For objects: the property that holds the body. */
+  readonly method: string;
+  /** Where the schema stands on the tool, for the integrity check. */
+  readonly schemaKey: string | undefined;
+  readonly schema: unknown;
+  readonly validate: StandardSchemaV1['~standard']['validate'] | undefined;
+  readonly declared: EffectDeclaration | undefined;
+  readonly cost: unknown;
+  /** Parameter names of a function, as far as its source shows them. */
+  readonly parameterNames: readonly string[];
+}
+
+const SCHEMA_KEYS = ['input', 'inputSchema', 'parameters', 'schema', 'input_schema'] as const;
+
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
+
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
+
+export const bodyKindOf = (body: Function): BodyKind => {
+  switch (Object.prototype.toString.call(body)) {
+    case '[object AsyncFunction]':
+      return 'async';
+    case '[object GeneratorFunction]':
+      return 'generator';
+    case '[object AsyncGeneratorFunction]':
+      return 'async-generator';
+    default:
+      return 'sync';
+  }
+};
+
+/** The source text of a function up to its body, without comments; classes and native code show none. */
+const HEAD = /^(?:async\s*)?(?:function\s*\*?\s*[\w$]*|\*?\s*[\w$]+(?=\s*\())?\s*(?:\(([^)]*)\)|([\w$]+)\s*=>)/u;
+
+/** Names of the positional parameters; destructured, rest and unreadable ones are `''`. */
+export const parameterNamesOf = (body: Function): readonly string[] => {
+  const source = Function.prototype.toString
+    .call(body)
+    .slice(0, 2000)
+    .replaceAll(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/gu, '');
+  const match = HEAD.exec(source.trimStart());
+  if (match === null) return [];
+  const text = match[2] ?? match[1] ?? '';
+  if (/[{[(]/u.test(text)) return text.split(/[{[(]/u, 1)[0]?.split(',').map(nameOf).filter(Boolean) ?? [];
+  return text.trim() === '' ? [] : text.split(',').map(nameOf);
+};
+
+const nameOf = (parameter: string): string => /^\s*([\w$]+)\s*(?:=|$)/u.exec(parameter)?.[1] ?? '';
+
+const standardValidate = (schema: unknown): ToolShape['validate'] => {
+  if ((typeof schema !== 'object' && typeof schema !== 'function') || schema === null) return undefined;
+  const standard = (schema as { '~standard'?: unknown })['~standard'];
+  if (!isRecord(standard) || typeof standard['validate'] !== 'function') return undefined;
+  const { validate } = standard as unknown as StandardSchemaV1['~standard'];
+  return (value, options) => validate.call(standard, value, options);
+};
+
+const refuse = (where: string, came: string): never => {
+  throw new TapPassConfigError(
+    `Expected ${where} to be a function or an object with a name, a schema and \`execute\`, got ${came}. ` +
+      'A tool that runs elsewhere (hosted by a model provider) cannot be governed in this process.',
+    { code: 'TAPPASS_CONFIG_TOOL' },
+  );
+};
+
+/** Reads a tool's shape; throws `TapPassConfigError` for what cannot be governed. `key` is its name in a record. */
+export const shapeOf = (tool: unknown, key: string | undefined, where: string): ToolShape => {
+  if (typeof tool === 'function') {
+    const name = key ?? tool.name;
+    if (name === '') refuse(where, 'a function without a name: put it in a record, or name it');
+    if (/^class\b/u.test(Function.prototype.toString.call(tool))) refuse(where, 'a class');
+    const body = tool as AnyFunction;
+    return {
+      kind: 'function',
+      name,
+      description: textOf((tool as { description?: unknown }).description),
+      body,
+      bodyKind: bodyKindOf(tool),
+      method: '',
+      schemaKey: undefined,
+      schema: undefined,
+      validate: undefined,
+      declared: undefined,
+      cost: undefined,
+      parameterNames: parameterNamesOf(tool),
+    };
+  }
+  if (!isRecord(tool)) return refuse(where, tool === null ? 'null' : typeof tool);
+  const { execute } = tool;
+  if (typeof execute !== 'function') return refuse(where, 'an object without `execute`');
+  const named = typeof tool['name'] === 'string' && tool['name'] !== '' ? tool['name'] : undefined;
+  const name = named ?? key ?? (typeof tool['id'] === 'string' ? tool['id'] : '');
+  if (name === '') return refuse(where, 'an object without a name');
+  const schemaKey = SCHEMA_KEYS.find((candidate) => tool[candidate] !== undefined);
+  const { effects } = tool;
+  return {
+    kind: 'object',
+    name,
+    description: textOf(tool['description']),
+    body: execute as AnyFunction,
+    bodyKind: bodyKindOf(execute),
+    method: 'execute',
+    schemaKey,
+    schema: schemaKey === undefined ? undefined : tool[schemaKey],
+    validate: schemaKey === undefined ? undefined : standardValidate(tool[schemaKey]),
+    declared: isRecord(effects) ? effects : undefined,
+    cost: tool['cost'],
+    parameterNames: [],
+  };
+};
+
+/** The JSON Schema of a tool's arguments, where it is one, holds one (AI SDK), or can be made (Standard JSON Schema). */
+export const jsonSchemaOf = (schema: unknown): unknown => {
+  if ((typeof schema !== 'object' && typeof schema !== 'function') || schema === null) return undefined;
+  const { '~standard': standard, jsonSchema } = schema as { '~standard'?: unknown; jsonSchema?: unknown };
+  if (isRecord(jsonSchema)) return jsonSchema;
+  if (!isRecord(standard)) return schema;
+  try {
+    const { jsonSchema: make } = standard as { jsonSchema?: { input?: (options: object) => unknown } };
+    return make?.input?.({ target: 'draft-2020-12' });
+  } catch {
+    // A schema that has no JSON form (transforms, custom types) is judged by names and values alone.
+    return undefined;
+  }
+};

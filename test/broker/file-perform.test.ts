@@ -1,0 +1,141 @@
+/** The broker acts on grants: none, a forged one, one for something else or somewhere else, and it refuses. */
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { FileMethod } from '../../src/broker/file-calls.ts';
+import { listDirectory, readFile, statFile } from '../../src/broker/file-read.ts';
+import { makeDirectory, removeFile } from '../../src/broker/file-tree.ts';
+import { appendFile, changeFile, copyFile, moveFile, writeFile } from '../../src/broker/file-write.ts';
+import { openWorkspace, type Workspace } from '../../src/broker/file.ts';
+import { accessOf, FILE_OPERATIONS, type FileEffect, type FileOperation } from '../../src/model/effect.ts';
+import { type Grant, grantFor } from '../../src/model/grant.ts';
+
+const METHODS: readonly FileMethod[] = ['openat2', 'fallback'];
+
+let top: string;
+let workspace: Workspace;
+
+const effectOf = (operation: FileOperation, path: string, at = workspace): FileEffect => ({
+  kind: 'file',
+  pointer: '',
+  operation,
+  access: accessOf(operation),
+  path,
+  ...at.resolve(path, { operation }),
+});
+const grant = (operation: FileOperation, path: string, at = workspace, lastsMs = 60_000): Grant => {
+  const made = grantFor({ allowed: true }, effectOf(operation, path, at), 'call', Date.now() + lastsMs);
+  if (made === undefined) throw new Error('no grant');
+  return made;
+};
+const REFUSED = { code: 'TAPPASS_REFUSED' };
+const nothing = new Uint8Array();
+
+beforeEach(() => {
+  top = realpathSync(mkdtempSync(join(tmpdir(), 'tappass-perform-')));
+  mkdirSync(join(top, 'ws', 'a'), { recursive: true });
+  mkdirSync(join(top, 'ws2'));
+  for (const file of ['ws/f', 'ws2/f', 'secret']) writeFileSync(join(top, file), file);
+});
+afterEach(() => {
+  workspace[Symbol.dispose]();
+  rmSync(top, { recursive: true });
+});
+
+describe.each(METHODS)('by %s', (method) => {
+  beforeEach(() => {
+    workspace = openWorkspace(join(top, 'ws'), { method });
+  });
+
+  const operations: Readonly<Record<string, readonly [FileOperation, (one: Grant | undefined) => Promise<unknown>]>> = {
+    readFile: ['read', (one) => readFile(workspace, one)],
+    listDirectory: ['list', (one) => listDirectory(workspace, one)],
+    statFile: ['stat', (one) => statFile(workspace, one)],
+    writeFile: ['write', (one) => writeFile(workspace, one, nothing)],
+    appendFile: ['append', (one) => appendFile(workspace, one, nothing)],
+    makeDirectory: ['mkdir', (one) => makeDirectory(workspace, one)],
+    removeFile: ['remove', (one) => removeFile(workspace, one)],
+    'copyFile source': ['copy', (one) => copyFile(workspace, { source: one, destination: grant('copy', 'x') })],
+    'copyFile destination': ['copy', (one) => copyFile(workspace, { source: grant('copy', 'f'), destination: one })],
+    'moveFile source': ['rename', (one) => moveFile(workspace, { source: one, destination: grant('rename', 'x') })],
+    'moveFile destination': [
+      'rename',
+      (one) => moveFile(workspace, { source: grant('rename', 'f'), destination: one }),
+    ],
+    'changeFile mode': ['chmod', (one) => changeFile(workspace, one, { mode: 0o600 })],
+    'changeFile size': ['truncate', (one) => changeFile(workspace, one, { size: 0 })],
+    'changeFile times': ['utimes', (one) => changeFile(workspace, one, { accessed: new Date(), modified: new Date() })],
+  };
+
+  test.each(Object.entries(operations))('%s refuses every grant but its own', async (_, [operation, perform]) => {
+    const real = grant(operation, 'f');
+    using other = openWorkspace(join(top, 'ws2'), { method });
+    await expect(perform(undefined)).rejects.toMatchObject(REFUSED);
+    await expect(perform({ ...real })).rejects.toMatchObject(REFUSED);
+    await expect(perform(grant(operation, 'f', workspace, -1))).rejects.toMatchObject(REFUSED);
+    await expect(perform(grant(operation, 'f', other))).rejects.toMatchObject(REFUSED);
+    await expect(perform(grant(operation, '../secret'))).rejects.toMatchObject(REFUSED);
+    await expect(perform(grant(operation, 'f/x'))).rejects.toMatchObject(REFUSED);
+    for (const wrong of FILE_OPERATIONS.filter((name) => name !== operation)) {
+      await expect(perform(grant(wrong, 'f'))).rejects.toMatchObject(REFUSED);
+    }
+    for (const beneath of ['../secret', 'a/../../secret', './f', 'a//f']) {
+      const effect: FileEffect = {
+        ...effectOf(operation, 'f'),
+        resolved: { real: join(top, 'ws', beneath), exists: true, beneath },
+      };
+      await expect(perform(grantFor({ allowed: true }, effect, 'call', Infinity))).rejects.toMatchObject(REFUSED);
+    }
+    expect(['ws/f', 'ws2/f', 'secret'].map((name) => readFileSync(join(top, name), 'utf8'))).toEqual([
+      'ws/f',
+      'ws2/f',
+      'secret',
+    ]);
+  });
+
+  test('with their own grants they work', async () => {
+    await writeFile(workspace, grant('write', 'g'), Buffer.from('text'));
+    await appendFile(workspace, grant('append', 'g'), Buffer.from('!'));
+    expect((await readFile(workspace, grant('read', 'g'))).bytes.toString()).toBe('text!');
+    await expect(writeFile(workspace, grant('write', 'g'), nothing, { overwrite: false })).rejects.toMatchObject({
+      cause: { code: 'EEXIST' },
+    });
+    await changeFile(workspace, grant('chmod', 'g'), { mode: 0o4640 });
+    await changeFile(workspace, grant('truncate', 'g'), { size: 2 });
+    await changeFile(workspace, grant('utimes', 'g'), { accessed: new Date(1000), modified: new Date(2000) });
+    const { mode, size, mtimeMs } = statSync(join(top, 'ws', 'g'));
+    expect([mode & 0o7777, size, mtimeMs]).toEqual([0o640, 2, 2000]);
+    await copyFile(workspace, { source: grant('copy', 'g'), destination: grant('copy', 'a/g') });
+    await moveFile(workspace, { source: grant('rename', 'a/g'), destination: grant('rename', 'a/h') });
+    expect(await listDirectory(workspace, grant('list', 'a'))).toMatchObject({
+      entries: [{ name: 'h', type: 'file' }],
+    });
+    await removeFile(workspace, grant('remove', 'a'), { recursive: true });
+    await makeDirectory(workspace, grant('mkdir', 'a'));
+    expect(await statFile(workspace, grant('stat', 'a'))).toMatchObject({ type: 'directory' });
+  });
+
+  test('reading a big file leaves the event loop free', async () => {
+    writeFileSync(join(top, 'ws', 'big'), Buffer.alloc(64 * 1024 * 1024));
+    let turns = 0;
+    const turn = (): void => {
+      turns += 1;
+      immediate = setImmediate(turn);
+    };
+    let immediate = setImmediate(turn);
+    const { bytes } = await readFile(workspace, grant('read', 'big'), { maxBytes: 2 ** 30 });
+    clearImmediate(immediate);
+    expect(bytes.length).toBe(64 * 1024 * 1024);
+    expect(turns).toBeGreaterThan(10);
+  });
+
+  test('a closed workspace performs nothing', async () => {
+    const one = grant('read', 'f');
+    const closed = workspace;
+    workspace = openWorkspace(join(top, 'ws2'), { method });
+    closed[Symbol.dispose]();
+    await expect(readFile(closed, one)).rejects.toMatchObject(REFUSED);
+    await expect(removeFile(closed, grant('remove', 'f', closed))).rejects.toMatchObject(REFUSED);
+  });
+});
