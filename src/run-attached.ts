@@ -3,7 +3,7 @@
  * what the terminal sends to us is passed on, and TIOCSTI, which would type into the terminal, is refused by the filter.
  */
 import { constants } from 'node:os';
-import { reasonOf, reportOf } from './command-report.ts';
+import { refusalOf, reportOf } from './command-report.ts';
 import type { CommandReport } from './command-report.ts';
 import { prepareCommand, resolveCommand, start } from './command-prepare.ts';
 import type { ConfinedOptions } from './command-prepare.ts';
@@ -38,7 +38,7 @@ export const runAttached = async (argv: readonly string[], options: ConfinedOpti
     passing.stop();
     const report = reportOf(prepared, command.profile, end);
     if (end.kind === 'failed') {
-      return { code: REFUSED.unusable, status: 'refused', reason: reasonOf(prepared, command.profile, end), report };
+      return { code: REFUSED.unusable, status: 'refused', reason: refusalOf(prepared, command.profile, end), report };
     }
     const ending = endingOf(end, stop.cause());
     return {
