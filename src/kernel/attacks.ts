@@ -407,6 +407,12 @@ export const ATTACKS: readonly Attack[] = [
   ...TERMINAL,
 ];
 
+/** Tells apart attacks that differ by their arguments only. */
+export const titleOf = (attack: Attack): string => {
+  const same = ATTACKS.filter(({ way, name }) => way === attack.way && name === attack.name);
+  return same.length === 1 ? attack.name : `${attack.name} (${String(same.indexOf(attack) + 1)})`;
+};
+
 /** Arguments for `tappass-try`; `undefined` where this architecture does not have the call. */
 export const argumentsOf = (
   attack: Attack,

@@ -61,23 +61,14 @@ const floor = (tier: 'observer' | 'worker', namespaces: readonly Namespace[]): C
 
 const bubblewrap = (): Case | string => {
   if (spawnSync('bwrap', ['--version']).status !== 0) spawnSync('apt-get', ['install', '-y', '-qq', 'bubblewrap']);
-  const args = [
-    ...['--ro-bind', '/', '/', '--bind', workspace, workspace, '--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp'],
-    ...[
-      '--bind',
-      workspace,
-      workspace,
-      '--unshare-all',
-      '--new-session',
-      '--die-with-parent',
-      '--cap-drop',
-      'ALL',
-      'true',
-    ],
-  ];
-  const probe = spawnSync('bwrap', args, { encoding: 'utf8' });
+  const args =
+    `--ro-bind / / --proc /proc --dev /dev --tmpfs /tmp --bind ${workspace} ${workspace} ` +
+    '--unshare-all --new-session --die-with-parent --cap-drop ALL true';
+  const probe = spawnSync('bwrap', args.split(' '), { encoding: 'utf8' });
   if (probe.error) return 'bubblewrap cannot be installed here';
-  return probe.status === 0 ? () => whole('bwrap', args) : `bubblewrap does not run here: ${probe.stderr.trim()}`;
+  return probe.status === 0
+    ? () => whole('bwrap', args.split(' '))
+    : `bubblewrap does not run here: ${probe.stderr.trim()}`;
 };
 
 interface SandboxManager {
