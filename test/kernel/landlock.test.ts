@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { compileProfile } from '../../src/kernel/compile.ts';
-import { expandGrant, findNamed, isWithin, realPlaces } from '../../src/kernel/grants.ts';
+import { expandGrant, findNamed, findPrivate, isWithin, realPlaces } from '../../src/kernel/grants.ts';
 import { ACCESS_FS, compileLandlock, gapsOf, handledFileRights, nameFileRights } from '../../src/kernel/landlock.ts';
 import { loadProfile } from '../../src/kernel/profile-files.ts';
 import { FILE_RIGHTS } from '../../src/kernel/profile.ts';
@@ -218,6 +218,28 @@ describe('folders around something protected', () => {
         path.startsWith('/proc') ? ['READ_FILE READ_DIR'] : [],
       ]);
     }
+  });
+
+  test('what only root may read is kept from the standard tier of root, and named by its modes', () => {
+    const place = join(root, 'place');
+    for (const [path, mode] of [
+      ['open', 0o755],
+      ['closed', 0o700],
+    ] as const) {
+      mkdirSync(join(place, path), { recursive: true, mode });
+      writeFileSync(join(place, path, 'file'), 'x', { mode: 0o644 });
+    }
+    writeFileSync(join(place, 'open', 'private'), 'x', { mode: 0o600 });
+    symlinkSync(join(place, 'closed'), join(place, 'open', 'link'));
+    expect([...findPrivate([place])].sort()).toEqual([join(place, 'closed'), join(place, 'open', 'private')]);
+  });
+
+  test.runIf(process.geteuid?.() === 0)('root reads nothing of /etc that others may not', () => {
+    const paths = pathsOf();
+    const closed = findPrivate(['/etc']);
+    expect(closed).toContain('/etc/shadow');
+    for (const path of closed) expect([path, paths.filter((granted) => isWithin(path, granted))]).toEqual([path, []]);
+    expect(paths.some((granted) => isWithin('/etc/passwd', granted))).toBe(true);
   });
 
   test('whatever is blocked, no grant reaches it, and what is not blocked stays reachable', () => {
