@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -6,6 +7,7 @@ import type { ResolvedAddress } from '../src/broker/network.ts';
 import { TapPassConfigError } from '../src/errors.ts';
 import { fetchTool, type FetchToolOptions } from '../src/fetch-tool.ts';
 import { govern } from '../src/govern.ts';
+import { TEST_CERTIFICATE, TEST_KEY } from './fixtures/tls.ts';
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -263,4 +265,31 @@ test('governed, the decision comes before the broker', async () => {
   const { fetch } = govern({ fetch: local() }, { audit: false, network: { allowedDomains: ['example.com'] } });
   await expect(fetch.execute({ url: at('/') })).rejects.toThrow(/check_exfiltration/u);
   expect(heard).toHaveLength(0);
+});
+
+test('over TLS the name is what is verified, although the address is pinned', async () => {
+  const secure = createSecureServer({ cert: TEST_CERTIFICATE, key: TEST_KEY }, (_request, response) =>
+    response.end('secret'),
+  );
+  await new Promise<void>((resolve) => {
+    secure.listen(0, '127.0.0.1', resolve);
+  });
+  const { port: securePort } = secure.address() as AddressInfo;
+  const options: FetchToolOptions = {
+    allowedDomains: [`intern.example:${securePort}`, `other.example:${securePort}`],
+    allowPrivate: [`127.0.0.1:${securePort}`],
+    lookup: resolvesTo('127.0.0.1'),
+    ca: TEST_CERTIFICATE,
+  };
+  try {
+    await expect(fetchTool(options).execute({ url: `https://intern.example:${securePort}/` })).resolves.toMatchObject({
+      body: 'secret',
+    });
+    await expect(fetchTool(options).execute({ url: `https://other.example:${securePort}/` })).rejects.toThrow();
+    const { ca: _, ...untrusting } = options;
+    await expect(fetchTool(untrusting).execute({ url: `https://intern.example:${securePort}/` })).rejects.toThrow();
+  } finally {
+    secure.close();
+    secure.closeAllConnections();
+  }
 });
