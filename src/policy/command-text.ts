@@ -27,7 +27,7 @@ const sameCommands = (left: readonly Argv[], right: readonly Argv[]): boolean =>
 
 // One token at a time. Words: bare characters that mean nothing to any shell, quoted text without anything that expands.
 const TOKEN =
-  /(?<blank>[ \t]+)|(?<end>\n|;|&&|\|\|?)|(?<harmless>(?:2>&1|1?>&2|[12]?>>?[ \t]*\/dev\/null|<[ \t]*\/dev\/null)(?=[\s;|&]|$))|(?<word>(?:[\p{L}\p{N}\p{M}_@%+:,./^=~#-]|'(?:[^'\p{Cc}]|[\t\n])*'|"(?:[^"$`\\!\p{Cc}]|[\t\n])*")+)/uy;
+  /(?<blank>[ \t]+)|(?<end>\n|;|&&|\|\|?)|(?<harmless>(?:2>&1|1?>&2|[12]?>>?[ \t]*\/dev\/null|<[ \t]*\/dev\/null)(?=[\s;|&]|$))|(?<word>(?:[^\s\p{Cc}$`"'\\*?[\]{}()<>|;&!]|'(?:[^'\p{Cc}]|[\t\n])*'|"(?:[^"$`\\!\p{Cc}]|[\t\n])*")+)/uy;
 
 const lexSimple = (text: string): readonly Argv[] | undefined => {
   const commands: string[][] = [];
@@ -112,7 +112,9 @@ const readCommand = (command: Command): Argv | undefined => {
   return argv;
 };
 
+/** The parts of a word are made when they are asked for, which costs more than all the rest: not for a bare word. */
 const isLiteral = (word: Word): boolean =>
+  /^[\w@%+:,./^=-]*$/u.test(word.text) ||
   (word.parts ?? []).every(
     (part) =>
       part.type === 'Literal' ||

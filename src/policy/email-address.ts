@@ -66,6 +66,18 @@ const DOT_ATOM = /^[^\s"(),:;<>@[\\\].]+(?:\.[^\s"(),:;<>@[\\\].]+)*$/u;
 
 /** The ASCII form that a resolver is asked for, or undefined when readers differ about it. */
 export const canonicalDomain = (domain: string): string | undefined => {
+  // Recipients of one message are mostly at one or two domains.
+  if (domain !== lastDomain) {
+    lastCanonical = readDomain(domain);
+    lastDomain = domain;
+  }
+  return lastCanonical;
+};
+
+let lastDomain = '';
+let lastCanonical: string | undefined;
+
+const readDomain = (domain: string): string | undefined => {
   const lower = domain.toLowerCase().replace(/\.$/u, '');
   if (/^[a-z0-9.-]+$/u.test(lower) && !lower.includes('xn--')) return isHostname(lower) ? lower : undefined;
   // The URL standard maps by UTS 46; anything that is not a letter, digit, mark, dot or hyphen would be its syntax.

@@ -20,11 +20,14 @@ export interface EmailFault {
 export interface Collected {
   readonly found: readonly Found[];
   readonly faults: readonly EmailFault[];
+  /** True when every address stands in its plainest form already. */
+  readonly plain: boolean;
 }
 
 export const collectAddresses = (message: unknown): Collected => {
   const found: Found[] = [];
   const faults: EmailFault[] = [];
+  let plain = true;
   const fault = (at: string, what: string): void => void faults.push({ at, what });
 
   const text = (value: string, role: Role, at: string, alone: boolean): void => {
@@ -35,6 +38,7 @@ export const collectAddresses = (message: unknown): Collected => {
     } else if (alone && read.mailboxes.length > 1) {
       faults.push({ at, what: 'holds several addresses where one belongs', address: value, role });
     } else {
+      plain &&= read.plain;
       for (const mailbox of read.mailboxes) found.push({ role, at, mailbox });
     }
   };
@@ -89,7 +93,7 @@ export const collectAddresses = (message: unknown): Collected => {
     fault,
   };
   walkMessage(message, visitor);
-  return { found, faults };
+  return { found, faults, plain };
 };
 
 const CONTROL = 'steers the mail service from inside and is not read';

@@ -84,7 +84,7 @@ export const parseEmailRule = (flag: unknown): EmailRule | undefined => {
 const decideInternal = (
   effect: EmailEffect,
   message: unknown,
-  { found, faults }: Collected,
+  { found, faults, plain }: Collected,
   domain: string,
   originals: readonly string[],
 ): EmailRuling => {
@@ -104,7 +104,7 @@ const decideInternal = (
     );
   }
   if (!judged.some(isRecipient) && !isEmptyField(message)) return denyNobody(originals);
-  return allowWith(effect, message, rebuildMessage(message), originals);
+  return allowWith(effect, message, plain ? message : rebuildMessage(message), originals);
 };
 
 const decideMirror = (
