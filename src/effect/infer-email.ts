@@ -2,9 +2,9 @@
 import type { EmailEffect } from '../model/effect.ts';
 
 const RECIPIENTS =
-  /^(?:to|cc|bcc|recipients?|to_?(?:address(?:es)?|emails?|recipients|list)|(?:recipient_?)?emails?|email_?(?:to|address)|mail_?to|send_?to|personalizations|destinations?|envelope)$/iu;
+  /^(?:to|cc|bcc|recipients?|to_?(?:address(?:es)?|emails?|recipients|list)|attendees|guests|invitees|addresse?s?|contacts?|targets?|(?:recipient_?)?emails?|email_?(?:to|address)|mail_?to|send_?to|personalizations|destinations?|envelope)$/iu;
 const CONTENT =
-  /^(?:subject|body|text|html|message|content|msg|raw|template_?id|template|attachments|title|(?:body|email|html|text|plain)_?\w*)$/iu;
+  /^(?:subject|body|text|html|message|content|msg|raw|template_?id|template|attachments|title|summary|description|start|event|(?:body|email|html|text|plain)_?\w*)$/iu;
 
 /** `sends`: the tool's own words say that it sends mail. The whole arguments are the message: nothing in them is missed. */
 export const inferEmail = (
