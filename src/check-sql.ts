@@ -1,10 +1,11 @@
 /** The door to what a database text would do: `checkSql` for people and programs, `prepareSql` for `govern()`. */
 import { readFileSync as ambientReadFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { sqliteJudge } from './broker/sqlite-judge.ts';
 import type { SqlDialect } from './model/effect.ts';
 import type { DbFlag } from './model/flags.ts';
 import type { SqlDecision } from './model/sql.ts';
-import { installPostgresParser, judgeSql } from './policy/sql.ts';
+import { installPostgresParser, installSqlEngine, judgeSql } from './policy/sql.ts';
 import { createSqlParser } from './policy/sql-parser.ts';
 import type { PgFactory, SqlParser } from './policy/sql-parser.ts';
 
@@ -29,6 +30,8 @@ installPostgresParser(() => {
   prepareSqlNow();
   return parser as SqlParser;
 });
+
+installSqlEngine('sqlite', (options) => sqliteJudge(options));
 
 /** Makes every dialect ready that can be; afterwards decisions are synchronous. Throws when a parser cannot be read. */
 export const prepareSql = async (): Promise<void> => {

@@ -6,8 +6,8 @@ import type { Tier } from './model/tier.ts';
 import { lockedTier } from './kernel/lock-state.ts';
 import type { CompiledProfile } from './kernel/compiled.ts';
 import { errnoName } from './kernel/launcher.ts';
-import type { LaunchEnd } from './kernel/launcher.ts';
-import type { PreparedCommand } from './run-command.ts';
+import type { LaunchEnd, LaunchStep } from './kernel/launcher.ts';
+import type { PreparedCommand } from './command-prepare.ts';
 
 export interface CommandReport {
   readonly tier: Tier;
@@ -108,30 +108,12 @@ export const reasonOf = (
   end: Extract<LaunchEnd, { kind: 'failed' }>,
 ): string => {
   const error = errnoName(end.errno);
-  switch (end.step) {
-    case 'exec':
-      return `${prepared.argv[0] ?? ''} could not be started (${error})`;
-    case 'path':
-      return `the rule for ${profile.landlock.paths[end.index]?.path ?? 'a path'} could not be applied (${error})`;
-    case 'port':
-      return `the rule for port ${profile.landlock.ports[end.index]?.port ?? ''} could not be applied (${error})`;
-    case 'directory':
-      return `${prepared.cwd} could not be entered (${error})`;
-    case 'launcher':
-      return 'the launcher was killed, and the command with it';
-    case 'orders':
-    case 'namespaces':
-    case 'mounts':
-    case 'ruleset':
-    case 'fork':
-    case 'session':
-    case 'descriptors':
-    case 'limits':
-    case 'identity':
-    case 'capabilities':
-    case 'no-new-privileges':
-    case 'landlock':
-    case 'seccomp':
-      return `the layer ${end.step} could not be applied (${error})`;
-  }
+  const because: Partial<Record<LaunchStep, string>> = {
+    exec: `${prepared.argv[0] ?? ''} could not be started`,
+    path: `the rule for ${profile.landlock.paths[end.index]?.path ?? 'a path'} could not be applied`,
+    port: `the rule for port ${profile.landlock.ports[end.index]?.port ?? ''} could not be applied`,
+    directory: `${prepared.cwd} could not be entered`,
+    launcher: 'the launcher was killed, and the command with it',
+  };
+  return `${because[end.step] ?? `the layer ${end.step} could not be applied`} (${error})`;
 };

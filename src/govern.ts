@@ -4,6 +4,10 @@ import { join, resolve } from 'node:path';
 import type { GovernedTool } from './call.ts';
 import type { DeriveEffects } from './effect/declare.ts';
 import { compileDeclaration } from './effect/declare.ts';
+import { compileInference } from './effect/infer.ts';
+import { createRepeatGuard } from './budget.ts';
+import type { RepeatOptions } from './budget.ts';
+import { prepareSqlNow } from './check-sql.ts';
 import { sharedJournal } from './journals.ts';
 import type { JournalSettings } from './journals.ts';
 import type { Layer, LayerExtras } from './layer.ts';
@@ -21,7 +25,7 @@ import { parseFlags, requireFlags } from './policy/flags.ts';
 import { callTool, checkCall } from './run.ts';
 import { snapshotOf } from './tools/integrity.ts';
 import type { AnyFunction, ToolShape } from './tools/shape.ts';
-import { shapeOf } from './tools/shape.ts';
+import { jsonSchemaOf, shapeOf } from './tools/shape.ts';
 
 export interface GovernOptions extends LayerExtras {
   /** `'mode=observe, pii=mask'` or `{mode: 'observe', pii: 'mask'}`; over `TAPPASS_FLAGS`, under session and call. */
@@ -43,6 +47,10 @@ export interface GovernOptions extends LayerExtras {
   readonly limits?: Partial<Limits>;
   /** Called with every event after it is recorded. */
   readonly onEvent?: (event: JournalEntry) => void;
+  /** Throw `RedactionApplied`, which carries the redacted result, where a result was redacted. Default: return it. */
+  readonly raiseOnRedaction?: boolean;
+  /** Detect the same call repeated too often in one session (`repeated_call`; blocks under lockdown). Default: off. */
+  readonly loopGuard?: true | RepeatOptions;
 }
 
 /** Which tools are judged by what they declare, by inference, or by name alone. */
@@ -107,6 +115,11 @@ const OPTION_NAMES = new Set([
   'network',
   'commands',
   'harmlessFunctions',
+  'content',
+  'rate',
+  'ledger',
+  'raiseOnRedaction',
+  'loopGuard',
 ]);
 
 /** Each limit must be a bound: a value that compares false with everything would bound nothing. */
@@ -139,7 +152,7 @@ const layerOf = (options: GovernOptions, inherits: boolean): Layer => {
   else if (audit === undefined) sink = () => sharedJournal(settings);
   else if (isSink(audit)) sink = () => audit;
   else sink = () => sharedJournal(audit);
-  const { network, commands, harmlessFunctions } = options;
+  const { network, commands, harmlessFunctions, content, rate, ledger, loopGuard } = options;
   return makeLayer({
     parsed,
     environment,
@@ -159,11 +172,14 @@ const layerOf = (options: GovernOptions, inherits: boolean): Layer => {
       ...(network !== undefined && { network }),
       ...(commands !== undefined && { commands }),
       ...(harmlessFunctions !== undefined && { harmlessFunctions }),
+      ...(content !== undefined && { content }),
+      ...(rate !== undefined && { rate }),
+      ...(ledger !== undefined && { ledger }),
     },
+    repeatGuard: loopGuard === undefined ? undefined : createRepeatGuard(loopGuard === true ? {} : loopGuard),
+    raiseOnRedaction: options.raiseOnRedaction === true,
   });
 };
-
-const NO_EFFECTS: readonly never[] = Object.freeze([]);
 
 const derivationOf = (
   shape: ToolShape,
@@ -171,8 +187,19 @@ const derivationOf = (
 ): { derive: DeriveEffects; basis: Basis } => {
   const positions =
     shape.kind === 'object' ? undefined : new Map(shape.parameterNames.map((name, index) => [name, index]));
-  if (declared !== undefined) return { derive: compileDeclaration(shape.name, declared, positions), basis: 'declared' };
-  return { derive: () => NO_EFFECTS, basis: 'unknown' };
+  if (declared !== undefined) {
+    // Read now what the first statement would need: after a lock-down the files may be out of reach.
+    if (declared.sql !== undefined) prepareSqlNow();
+    return { derive: compileDeclaration(shape.name, declared, positions), basis: 'declared' };
+  }
+  const derive = compileInference({
+    name: shape.name,
+    description: shape.description,
+    schema: jsonSchemaOf(shape.schema),
+    parameterNames: shape.parameterNames,
+  });
+  // Asked with nothing, the inference says what the name alone tells.
+  return { derive, basis: derive(shape.kind === 'function' ? [] : {}).basis };
 };
 
 const defineHidden = (target: object, name: string, value: unknown): void => {

@@ -95,8 +95,9 @@ export class JournalFile {
     const result = this.#writer.append(this.fd, text);
     if (typeof result !== 'string') throw this.#failed(result);
     this.#seq++;
-    this.#hash = result;
-    this.#size += Buffer.byteLength(text) + TAIL_LENGTH;
+    const isAscii = result.length === NO_HASH.length;
+    this.#hash = isAscii ? result : result.slice(0, -1);
+    this.#size += (isAscii ? text.length : Buffer.byteLength(text)) + TAIL_LENGTH;
   }
 
   /** Throws, once, when the file at the path is no longer this file or its size is not what was written. */

@@ -184,7 +184,8 @@ const keepOwnerAndMode = (descriptor: number, { uid, gid, mode }: Stats): void =
       // Giving a file away is the superuser's: as with any editor that saves by rename, it becomes ours.
     }
   }
-  fchmodSync(descriptor, mode & 0o777);
+  // Giving away clears bits, and a sandbox may forbid the call: only where it changes something.
+  if (((fstatSync(descriptor).mode ^ mode) & 0o777) !== 0) fchmodSync(descriptor, mode & 0o777);
 };
 
 /** What `name` is, never followed; `undefined` where there is nothing. */

@@ -3,6 +3,7 @@ import { ALNUM, KINDS, LOWER, UPPER } from './characters.ts';
 
 export const TOPICS = [
   'phone',
+  'line',
   'ssn',
   'passport',
   'license',
@@ -38,8 +39,7 @@ export const TOPIC_WORDS: Readonly<Record<Topic, readonly string[]>> = {
     'message',
     'contact',
     'landline',
-    'office',
-    'desk',
+
     'hotline',
     'telefon',
     'telefono',
@@ -52,6 +52,7 @@ export const TOPIC_WORDS: Readonly<Record<Topic, readonly string[]>> = {
     'ring me',
     'phone number',
   ],
+  line: ['office', 'desk', 'home', 'work', 'direct', 'mobile', 'fax', 'cell'],
   ssn: ['ssn', 'social security', 'social_security', 'socialsecurity', 'ssns', 'social insurance'],
   passport: [
     'passport',
@@ -63,18 +64,7 @@ export const TOPIC_WORDS: Readonly<Record<Topic, readonly string[]>> = {
     'passportnumber',
     'pass number',
   ],
-  license: [
-    'license',
-    'licence',
-    'driver',
-    'driving',
-    'dl',
-    'permit',
-    'lic',
-    'dlnumber',
-    'führerschein',
-    'driverslicense',
-  ],
+  license: ['license', 'licence', 'dl', 'permit', 'lic', 'dlnumber', 'führerschein', 'driverslicense'],
   birth: [
     'born',
     'birth',

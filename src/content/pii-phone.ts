@@ -78,7 +78,12 @@ export const matchPhone = (view: TextView, groups: readonly Group[], from: numbe
   const first = groups[from] as Group;
   const most = windows(groups, from);
   const plus = text[first.start - 1] === '+' || (text[first.start - 1] === '(' && text[first.start - 2] === '+');
-  const zeroes = !plus && text.startsWith('00', first.start) && text[first.start + 2] !== '0';
+  const zeroes =
+    !plus &&
+    text.startsWith('00', first.start) &&
+    text[first.start + 2] !== '0' &&
+    first.end - first.start <= 5 &&
+    !followsCode(text, first.start);
   if (plus || zeroes) {
     for (let count = most; count > 0; count -= 1) {
       if (!free(text, (groups[from + count - 1] as Group).end)) continue;
@@ -119,12 +124,24 @@ const lengths = (groups: readonly Group[], from: number, count: number): string 
   return shape;
 };
 
+/** Digits that follow a code of letters and digits (`DE89 0044 …`) are its continuation. */
+const followsCode = (text: string, start: number): boolean =>
+  start > 1 &&
+  text[start - 1] === ' ' &&
+  /(?:\b[A-Z]{2,4}\d*|\d[A-Z]{0,2}|[A-Z]\d{2,4})$/u.test(text.slice(Math.max(0, start - 9), start - 1));
+
 /** Shapes that hardly anything else has: the North American plan, and trunk zeros with several groups. */
 const isNational = (text: string, groups: readonly Group[], from: number, count: number, digits: string): boolean => {
   const shape = lengths(groups, from, count);
   const gap = groups[from + 1]?.gap ?? '';
   const before = text[(groups[from] as Group).start - 1];
   if (before === '.' || before === '-' || before === '/' || before === '$' || before === '#') return false;
+  if (followsCode(text, (groups[from] as Group).start) || shape === '324') return false;
+  const even = groups.slice(from + 2, from + count).every((group) => group.gap === gap);
+  if (shape === '3322') return even && /^[2-9]/u.test(digits);
+  if (shape === '2334') return even && gap === '-' && hasCallingCode(digits);
+  if (count === 1) return /^(?:0[2-9]\d{9}|0[4-9]\d{8}|1[3-9]\d{9})$/u.test(digits);
+  if (gap.includes('(') && /^0[1-9]\d{8,9}$/u.test(digits)) return true;
   if (shape === '334') return /^[2-9]\d\d[2-9]/u.test(digits) && (groups[from + 2]?.gap ?? '').length <= 1;
   if (shape === '1334') return /^1[2-9]\d\d[2-9]/u.test(digits) && groups[from + 2]?.gap === groups[from + 3]?.gap;
   if (shape === '22222' && digits.startsWith('0'))
@@ -142,5 +159,7 @@ const isSpokenOf = (view: TextView, groups: readonly Group[], from: number, coun
   if (digits.length < 6 || digits.length > 13 || count > 6 || /^(\d)\1+$/u.test(digits)) return false;
   if (count > 1 && (kind(view.text, last.end) & DIGIT) !== 0) return false;
   if (count === 1 && digits.length < 7) return false;
-  return view.topics.near('phone', first.start, last.end, 32, 10);
+  return (
+    view.topics.near('phone', first.start, last.end, 32, 10) || view.topics.near('line', first.start, last.end, 3, 8)
+  );
 };

@@ -28,6 +28,7 @@ const isPositionalMessage = (args: readonly unknown[], names: readonly string[])
   hasMessage(Object.fromEntries(args.map((value, index) => [names[index] ?? `argument${index}`, value])), 0);
 
 const hasMessage = (value: unknown, depth: number): boolean => {
+  if (typeof value === 'string') return depth > 0 && isMessageText(value);
   if (typeof value !== 'object' || value === null || depth > 4) return false;
   if (Array.isArray(value)) return value.some((one) => hasMessage(one, depth + 1));
   let recipients = false;
@@ -37,7 +38,18 @@ const hasMessage = (value: unknown, depth: number): boolean => {
     content ||= CONTENT.test(key);
     if (recipients && content) return true;
   }
-  return Object.values(value).some((inner) => typeof inner === 'object' && hasMessage(inner, depth + 1));
+  return Object.values(value).some((inner) => hasMessage(inner, depth + 1));
+};
+
+/** A message inside a text of JSON. */
+const isMessageText = (text: string): boolean => {
+  if (!/^\s*[[{]/u.test(text) || !text.includes('@') || text.length > 256 * 1024) return false;
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && hasMessage(value, 2);
+  } catch {
+    return false;
+  }
 };
 
 const mentionsAddress = (value: unknown, depth: number): boolean => {

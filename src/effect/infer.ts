@@ -16,6 +16,7 @@ import {
   fileOperationOf,
   kindOfName,
   MAIL_WORDS,
+  namesWriting,
   PURE_TOOLS,
   REMOTE_MARKS,
   sendsMail,
@@ -65,8 +66,15 @@ interface Traits {
   readonly pure: boolean;
   /** Parameters whose schema lists the values they may have: `command: 'view' | 'create'` is a verb, not a command. */
   readonly enums: ReadonlySet<string>;
+  /** Parameters that the tool itself names. */
+  readonly declared: ReadonlySet<string>;
+  /** One of the editors whose `command` is a verb although they come without a schema. */
+  readonly editor: boolean;
   readonly kinds: Map<string, ParameterKind>;
 }
+
+const QUERY_WORDS = new Set(['query', 'queries', 'sql', 'statement']);
+const TABLE_KEY = /^(?:table|tablename|collection|collectionname)$/u;
 
 const has = (words: readonly string[], of: ReadonlySet<string>): boolean => words.some((word) => of.has(word));
 
@@ -75,14 +83,18 @@ const traitsOf = ({ name, description = '', schema, parameterNames }: InferableT
   const properties = propertiesOf(schema);
   const parameters = [...Object.keys(properties), ...(parameterNames ?? [])];
   const described = description.slice(0, 2_000);
+  const asksDatabase =
+    has(words, QUERY_WORDS) && words.some((word) => word === 'execute' || word === 'run' || word === 'exec');
   const shell =
+    !asksDatabase &&
     (has(words, SHELL_WORDS) ||
       /\b(?:run|execute)s?\b[^.]*\b(?:shell|bash|terminal|command|script)s?\b/iu.test(described)) &&
     !(has(words, DATABASE_WORDS) && !words.some((word) => word === 'shell' || word === 'bash'));
   const database =
+    asksDatabase ||
     has(words, DATABASE_WORDS) ||
     /\bSQL\b|\bquer(?:y|ies)\b[^.]*\bdatabase\b/u.test(described) ||
-    parameters.some((key) => /^(?:table|tablename|collection|collectionname)$/u.test(bareName(key)));
+    parameters.some((key) => TABLE_KEY.test(bareName(key)));
   return {
     words,
     names: parameterNames,
@@ -100,6 +112,8 @@ const traitsOf = ({ name, description = '', schema, parameterNames }: InferableT
         .filter(([, property]) => isEnum(property))
         .map(([key]) => key),
     ),
+    declared: new Set(parameters),
+    editor: /^(?:str_replace_(?:based_)?edit(?:or|_tool)|memory|text_editor|editor)/u.test(name),
     kinds: new Map(),
   };
 };
@@ -126,12 +140,16 @@ class InferenceRun {
   readonly #effects: Effect[] = [];
   #operation: FileOperation;
   #remote: boolean;
+  #database: boolean;
   #method: string | undefined;
+  /** Set while looking into a text: what is found there has no place of its own among the arguments. */
+  #inText = false;
 
   constructor(traits: Traits) {
     this.#traits = traits;
     this.#operation = traits.operation;
     this.#remote = traits.remote;
+    this.#database = traits.database;
   }
 
   infer(args: unknown): InferredEffects {
@@ -145,6 +163,10 @@ class InferenceRun {
     return { effects: this.#effects, basis: this.#effects.length > 0 || pure ? 'inferred' : 'unknown' };
   }
 
+  #add(effect: Effect): void {
+    this.#effects.push(this.#inText ? { ...effect, derived: true } : effect);
+  }
+
   #positional(args: readonly unknown[]): void {
     const names = this.#traits.names ?? [];
     this.#lookAround(names);
@@ -156,9 +178,9 @@ class InferenceRun {
     }
   }
 
-  /** Arguments that change the meaning of others: the place of a remote file, the verb of an editor. */
+  /** Arguments that tighten the meaning of others. What loosens it must stand in the schema: callers choose arguments. */
   #lookAround(keys: readonly string[]): void {
-    this.#remote ||= keys.some((key) => REMOTE_MARKS.has(bareName(key)));
+    this.#database ||= keys.some((key) => TABLE_KEY.test(bareName(key)));
   }
 
   #record(record: Readonly<Record<string, unknown>>, at: string, parent: ParameterKind | undefined): void {
@@ -177,10 +199,10 @@ class InferenceRun {
         kind = 'path';
       // `{files: {'src/a.ts': 'text'}}`: the names are the paths.
       if (parent === 'path' && kind === 'unknown' && /[./]/u.test(key) && typeof record[key] !== 'object') {
-        this.#file(key, here);
+        this.#file(key, here, true);
         continue;
       }
-      if (kind === 'command' && this.#isVerb(key, record)) continue;
+      if (kind === 'command' && this.#isVerb(key, record[key])) continue;
       this.#value(record[key], here, kind, key);
     }
   }
@@ -189,21 +211,25 @@ class InferenceRun {
   #operationFor(record: Readonly<Record<string, unknown>>): FileOperation | undefined {
     for (const [key, value] of Object.entries(record)) {
       if (typeof value !== 'string' || value.length > 40) continue;
-      const isVerb = this.#kindOf(key) === 'verb' || (this.#kindOf(key) === 'command' && this.#isVerb(key, record));
-      if (isVerb && bareName(key) !== 'type' && bareName(key) !== 'method') return fileOperationOf(wordsOf(value));
+      const kind = this.#kindOf(key);
+      if (kind !== 'verb' && !(kind === 'command' && this.#isVerb(key, value))) continue;
+      if (bareName(key) === 'type' || bareName(key) === 'method') continue;
+      const operation = fileOperationOf(wordsOf(value));
+      if (accessOf(operation) === 'write' || this.#isTrustedVerb(key)) return operation;
     }
     return undefined;
   }
 
-  #isVerb(key: string, record: Readonly<Record<string, unknown>>): boolean {
-    if (this.#traits.enums.has(key)) return true;
-    const value = record[key];
-    return (
-      !this.#traits.shell &&
-      typeof value === 'string' &&
-      EDITOR_VERBS.has(value) &&
-      Object.keys(record).some((other) => other !== key && kindOfName(other) === 'path')
-    );
+  /** Callers choose arguments: a verb makes a call harmless only where the tool itself offers that verb. */
+  #isTrustedVerb(key: string): boolean {
+    const { enums, declared, operation, editor, words } = this.#traits;
+    if (enums.has(key) || (editor && key === 'command')) return true;
+    return declared.has(key) && (accessOf(operation) === 'read' || !namesWriting(words));
+  }
+
+  #isVerb(key: string, value: unknown): boolean {
+    const { enums, editor } = this.#traits;
+    return enums.has(key) || (editor && typeof value === 'string' && EDITOR_VERBS.has(value));
   }
 
   /** `{command: 'git', args: ['status']}`: one argv. Returns the keys that were used up. */
@@ -213,10 +239,10 @@ class InferenceRun {
     const key = ['command', 'cmd', 'program', 'executable'].find((name) => typeof record[name] === 'string');
     if (key === undefined || rest === undefined || !isTextList(args)) return [];
     const argv = [String(record[key]), ...args];
-    this.#effects.push({ kind: 'command', pointer: '', command: argv });
+    this.#add({ kind: 'command', pointer: '', command: argv });
     // Tools that hand such a pair to a shell join it with spaces.
     if (argv.some((word) => !/^[\w@%+=:,./-]+$/u.test(word))) {
-      this.#effects.push({ kind: 'command', pointer: '', command: argv.join(' ') });
+      this.#add({ kind: 'command', pointer: '', command: argv.join(' ') });
     }
     return [key, rest];
   }
@@ -258,17 +284,18 @@ class InferenceRun {
   /** `command: ['git', 'status']` is one program; `commands: ['ls', 'git status']` are several texts. */
   #commandList(list: readonly string[], at: string, name: string): void {
     if (!/s$/iu.test(name)) {
-      this.#effects.push({ kind: 'command', pointer: at, command: list });
+      this.#add({ kind: 'command', pointer: at, command: list });
       return;
     }
     for (const [index, text] of list.entries()) {
-      this.#effects.push({ kind: 'command', pointer: `${at}/${index}`, command: text });
+      this.#add({ kind: 'command', pointer: `${at}/${index}`, command: text });
     }
   }
 
   #text(text: string, at: string, kind: ParameterKind, name: string): void {
     if (text === '') return;
-    const { database, shell, code, fetch, file } = this.#traits;
+    const { shell, code, fetch, file } = this.#traits;
+    const database = this.#database;
     switch (kind) {
       case 'path':
         if (looksLikeUrl(text)) this.#url(text, at);
@@ -282,14 +309,14 @@ class InferenceRun {
         this.#url(isUrl(text) ? text : `https://${text}`, at);
         return;
       case 'sql':
-        this.#effects.push({ kind: 'sql', pointer: at, text, dialect: this.#dialect() });
+        this.#add({ kind: 'sql', pointer: at, text, dialect: this.#dialect() });
         return;
       case 'command':
-        this.#effects.push({ kind: 'command', pointer: at, command: text });
+        this.#add({ kind: 'command', pointer: at, command: text });
         return;
       case 'code':
         if (shell || code || this.#traits.words.some((word) => word === 'run' || word === 'execute')) {
-          this.#effects.push({ kind: 'command', pointer: at, command: text });
+          this.#add({ kind: 'command', pointer: at, command: text });
         } else this.#byValue(text, at);
         return;
       case 'patch':
@@ -299,9 +326,10 @@ class InferenceRun {
         return;
       case 'generic':
         if (looksLikePatch(text) && !database) this.#patch(text, at);
-        else if (database) this.#effects.push({ kind: 'sql', pointer: at, text, dialect: this.#dialect() });
-        else if (shell || (code && name !== 'q')) this.#effects.push({ kind: 'command', pointer: at, command: text });
-        else if (fetch && (looksLikeUrl(text) || /^[\w-]+(?:\.[\w-]+)+(?:[/:?]|$)/u.test(text))) this.#url(text, at);
+        else if (!database && !shell && this.#json(text, at, kind)) return;
+        else if (database) this.#add({ kind: 'sql', pointer: at, text, dialect: this.#dialect() });
+        else if (shell || (code && name !== 'q')) this.#add({ kind: 'command', pointer: at, command: text });
+        else if (fetch && this.#urlsIn(text, at)) return;
         else if (file && !this.#remote && isGenericPath(text, name)) this.#file(text, at);
         else this.#byValue(text, at);
         return;
@@ -316,32 +344,75 @@ class InferenceRun {
 
   /** The text of a file or a message is content; the same text in a tool that nothing is known about may be anything. */
   #knownTool(): boolean {
-    const { database, shell, file, mail, fetch } = this.#traits;
-    return (file || mail || fetch || this.#effects.length > 0) && !database && !shell;
+    const { shell, file, mail, fetch } = this.#traits;
+    return (file || mail || fetch || this.#effects.length > 0) && !this.#database && !shell;
+  }
+
+  /** Arguments inside a text: `'{"url": "https://…"}'`. */
+  #json(text: string, at: string, kind: ParameterKind): boolean {
+    if (!/^\s*[[{]/u.test(text) || text.length > 256 * 1024 || this.#inText) return false;
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch {
+      return false;
+    }
+    this.#inText = true;
+    this.#valueInside(value, at, kind);
+    this.#inText = false;
+    return true;
+  }
+
+  #valueInside(value: unknown, at: string, kind: ParameterKind): void {
+    if (isRecord(value)) {
+      this.#lookAround(Object.keys(value));
+      this.#operation = this.#operationFor(value) ?? this.#operation;
+    }
+    const before = this.#effects.length;
+    this.#value(value, '', kind, '');
+    for (let index = before; index < this.#effects.length; index += 1) {
+      const effect = this.#effects[index];
+      if (effect !== undefined) this.#effects[index] = { ...effect, pointer: at };
+    }
+  }
+
+  /** Every URL in the input of a tool that fetches. */
+  #urlsIn(text: string, at: string): boolean {
+    if (looksLikeUrl(text) || /^[\w-]+(?:\.[\w-]+)+(?:[/:?]|$)/u.test(text)) {
+      this.#url(text.trim(), at);
+      return true;
+    }
+    const urls = text.match(/\b[a-z][a-z0-9+.-]*:\/\/[^\s"'<>,\\]+/giu) ?? [];
+    this.#inText = true;
+    for (const url of urls) this.#url(url, at);
+    this.#inText = false;
+    return urls.length > 0;
   }
 
   #byValue(text: string, at: string): void {
+    if (this.#json(text, at, 'generic')) return;
     if (looksLikeUrl(text)) this.#url(text.trim(), at);
+    else if (looksLikeSql(text)) this.#add({ kind: 'sql', pointer: at, text, dialect: this.#dialect() });
     else if (looksLikePath(text)) this.#file(text, at);
-    else if (looksLikeSql(text)) this.#effects.push({ kind: 'sql', pointer: at, text, dialect: this.#dialect() });
     else if (looksLikePatch(text)) this.#patch(text, at);
   }
 
-  #file(path: string, at: string): void {
+  #file(path: string, at: string, derived = false): void {
     const operation = this.#operation;
-    this.#effects.push({ kind: 'file', pointer: at, path, operation, access: accessOf(operation) });
+    const access = accessOf(operation);
+    this.#add({ kind: 'file', pointer: at, path, operation, access, ...(derived ? { derived } : {}) });
   }
 
   #patch(text: string, at: string): void {
     const files = filesOfPatch(text);
     for (const path of files.length > 0 ? files : ['.']) {
-      this.#effects.push({ kind: 'file', pointer: at, path, operation: 'write', access: 'write' });
+      this.#add({ kind: 'file', pointer: at, path, operation: 'write', access: 'write', derived: true });
     }
   }
 
   #url(url: string, at: string): void {
     const method = this.#method;
-    this.#effects.push({ kind: 'network', pointer: at, url, ...(method === undefined ? {} : { method }) });
+    this.#add({ kind: 'network', pointer: at, url, ...(method === undefined ? {} : { method }) });
   }
 
   #dialect(): string {
@@ -352,21 +423,22 @@ class InferenceRun {
 
   /** A tool that says `delete_rows` or `write_file` does so, even where no argument shows what it acts on. */
   #fromNameAlone(args: unknown): void {
-    const { words, file, database, mail } = this.#traits;
+    const { words, file, mail } = this.#traits;
     if (mail || this.#remote) return;
-    if (database) {
+    if (this.#database) {
       const text = statementFor(words, args);
-      if (text !== undefined) this.#effects.push({ kind: 'sql', pointer: '', text, dialect: 'postgres' });
+      if (text !== undefined) this.#add({ kind: 'sql', pointer: '', text, dialect: 'postgres', derived: true });
     } else if (
       file &&
       words.some((word) => word.startsWith('file') || word.startsWith('director') || word === 'folder')
     ) {
-      this.#effects.push({
+      this.#add({
         kind: 'file',
         pointer: '',
         path: '.',
         operation: this.#operation,
         access: accessOf(this.#operation),
+        derived: true,
       });
     }
   }

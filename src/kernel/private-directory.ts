@@ -21,8 +21,11 @@ let root: string | undefined;
 let slots = 0;
 const free: string[] = [];
 
+/** Where all slots of this process are made; removed when it exits. */
+export const privateRoot = (): string => (root ??= openRoot());
+
 export const claimPrivateDirectories = (identity?: Identity): PrivateDirectories => {
-  const slot = free.pop() ?? join((root ??= openRoot()), String(slots++));
+  const slot = free.pop() ?? join(privateRoot(), String(slots++));
   const temporary = join(slot, 'tmp');
   const home = join(slot, 'home');
   for (const directory of [slot, temporary, home]) {

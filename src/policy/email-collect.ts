@@ -106,3 +106,33 @@ export const looksLikeAddresses = (text: string): boolean => {
 };
 
 const ADDRESS_PIECE = /^(?:[^@<>]*<[^<>\s]+@[^<>\s]+>|\s*[^\s@<>]+@[^\s@<>]+)\s*$/u;
+
+/**
+ * Where in the arguments the addresses of a message stand, as JSON pointers: what masking must leave as it is. A message
+ * that cannot be walked names none; it is denied by the rule that judges it.
+ */
+export const addressPointers = (
+  message: unknown,
+  base: string,
+  parameterNames?: readonly string[],
+): readonly string[] => {
+  try {
+    const positional = parameterNames !== undefined && Array.isArray(message);
+    const walked: unknown = positional
+      ? Object.fromEntries(
+          (message as unknown[]).map((value, index) => [parameterNames[index] ?? String(index), value]),
+        )
+      : message;
+    const { found } = collectAddresses(walked);
+    return [...new Set(found.map(({ at }) => base + (positional ? byIndex(at, parameterNames) : at)))];
+  } catch {
+    return [];
+  }
+};
+
+/** `/to/0` of a message made from positional arguments is `/1/0` of the arguments. */
+const byIndex = (at: string, names: readonly string[]): string => {
+  const [first = '', ...rest] = at.slice(1).split('/');
+  const index = names.indexOf(first);
+  return index < 0 ? at : ['', String(index), ...rest].join('/');
+};

@@ -103,7 +103,7 @@ const decideInternal = (
       originals,
     );
   }
-  if (!judged.some(isRecipient)) return denyNobody(originals);
+  if (!judged.some(isRecipient) && !isEmptyField(message)) return denyNobody(originals);
   return allowWith(effect, message, rebuildMessage(message), originals);
 };
 
@@ -116,7 +116,9 @@ const decideMirror = (
 ): EmailRuling => {
   const fault = collected.faults.find((one) => one.address === undefined);
   if (fault !== undefined) return denyFault(fault, originals);
-  if (originals.length === 0) return denyNobody(originals);
+  if (originals.length === 0) {
+    return isEmptyField(message) ? { ...allowRuling(STEP), originalRecipients: [] } : denyNobody(originals);
+  }
   const mirrored = mirrorMessage(message, address, collected);
   // Judged once more by the same reading: whoever is still named besides the mirror was not understood.
   const left = collectAddresses(mirrored);
@@ -168,6 +170,10 @@ const originalRecipients = ({ found, faults }: Collected): readonly string[] => 
     .flatMap(({ address }) => (address === undefined || address === '' ? [] : [address]));
   return [...new Set([...all, ...unread])];
 };
+
+/** Where single fields are declared as recipients, an empty one sends to nobody. */
+const isEmptyField = (message: unknown): boolean =>
+  message === null || message === undefined || message === '' || (Array.isArray(message) && message.length === 0);
 
 const place = (at: string): string => (at === '' ? 'the message' : `\`${at.slice(1).slice(0, 80)}\``);
 

@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { openJournalSync } from '../../src/audit/journal.ts';
 import type { JournalOptions } from '../../src/audit/journal.ts';
