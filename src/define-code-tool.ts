@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { TapPassConfigError, TapPassError } from './model/errors.ts';
 import { runCode, type CodeError, type CodeLimits, type CodeOptions } from './run-code.ts';
-import { currentScope } from './session.ts';
+import { parentCallId } from './call-context.ts';
 import type { Tool, ToolContext } from './tools/define.ts';
 
 export interface CodeToolLimits extends Partial<CodeLimits> {
@@ -66,7 +66,7 @@ export const defineCodeTool = <const Name extends string, Schema extends Standar
     effects: { none: true },
     execute: async (given: unknown, context?: ToolContext) => {
       // A framework's own context has no id of ours: then the scope knows which call this is, if any does.
-      const callId = context?.callId ?? currentScope()?.parentCallId;
+      const callId = context?.callId ?? parentCallId();
       const signal = context?.signal ?? (context as { abortSignal?: AbortSignal } | undefined)?.abortSignal;
       const result = await runCode(source, { ...options, input: given ?? null, ...defined({ callId, signal }) });
       if (result.status !== 'ok') throw new CodeToolError(name, result.status, result.error);

@@ -11,7 +11,7 @@ import { Pool, type PoolOptions } from './isolate/pool.ts';
 import { LANGUAGES, type Language } from './isolate/prepare.ts';
 import { callableTools, type GuestTools } from './isolate/tools.ts';
 import { TapPassConfigError } from './model/errors.ts';
-import { withParentCall } from './session.ts';
+import { withParentCall } from './call-context.ts';
 
 export type { CodeLimits } from './isolate/limits.ts';
 export type { LogLevel } from './isolate/message.ts';
