@@ -140,7 +140,7 @@ const lockMessage = ({ landlock, seccompInProcess }: CompiledProfile, { entry }:
 
 let own: HostCode | undefined;
 
-const ownCode = (): HostCode => {
+export const ownCode = (): HostCode => {
   if (own !== undefined) return own;
   const root = join(HERE, '..', '..');
   const packages = ['isolated-vm', 'node-gyp-build'].map((name, index, names) => {
