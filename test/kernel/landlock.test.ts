@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { compileProfile } from '../../src/kernel/compile.ts';
 import { expandGrant, findNamed, findPrivate, isWithin, realPlaces } from '../../src/kernel/grants.ts';
