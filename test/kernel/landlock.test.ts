@@ -187,7 +187,7 @@ describe('folders around something protected', () => {
       const options = { variables: { ...optionsFor().variables, home } };
       const { compiled } = compileNamed(name, options);
       const protectedPlaces = loadProfile(name).profile.protected.flatMap(({ path }) =>
-        path === undefined ? [] : realPlaces(path.replace('${HOME}', home)),
+        path === undefined ? [] : realPlaces([path.replace('${HOME}', home)]),
       );
       expect(protectedPlaces.length).toBeGreaterThan(50);
       for (const { path } of compiled.landlock.paths) {
