@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import * as fc from 'fast-check';
+import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { compileProfile } from '../../src/kernel/compile.ts';
 import { builtInProfiles, loadProfile } from '../../src/kernel/profile-files.ts';
@@ -106,20 +106,16 @@ describe('the schema', () => {
   });
 
   test('whatever comes in, it is parsed or refused with TapPassConfigError', () => {
-    const nameOfError = (value: unknown): string | undefined => {
-      try {
-        parseProfile(value, 'here');
-        return undefined;
-      } catch (error) {
-        return (error as Error).name;
-      }
-    };
     fc.assert(
-      fc.property(fc.anything(), (value) => ['TapPassConfigError', undefined].includes(nameOfError(value))),
+      fc.property(fc.anything(), (value) => {
+        try {
+          parseProfile(value, 'here');
+        } catch (error) {
+          expect((error as Error).name).toBe('TapPassConfigError');
+        }
+      }),
       { numRuns: 300 },
     );
-    expect(nameOfError({})).toBe('TapPassConfigError');
-    expect(nameOfError({ name: 'mine', description: 'made up for this test' })).toBeUndefined();
   });
 });
 
@@ -239,8 +235,7 @@ describe('a tier is a promise', () => {
 
   test('one that is only there to be extended does not run', () => {
     expect(() => compileProfile(loadProfile('common').profile, optionsFor())).toThrow(/only there to be extended/u);
-    expect(builtInProfiles()).toEqual(expect.arrayContaining(['isolate-host', 'observer', 'standard', 'worker']));
-    expect(builtInProfiles()).not.toContain('common');
+    expect(builtInProfiles()).toEqual(['isolate-guest', 'isolate-host', 'observer', 'standard', 'worker']);
   });
 });
 
