@@ -91,8 +91,13 @@ export const compileEffectDeciders = ({ flags, workspace, protectedPaths, extras
       }
       case 'network':
         return { effect, ruling: decideNetwork(effect, network) };
-      case 'command':
-        return { effect, ruling: decideCommand(effect, flags, commandOptions) };
+      case 'command': {
+        const { tier } = effect;
+        return {
+          effect,
+          ruling: decideCommand(effect, flags, tier === undefined ? commandOptions : { ...commandOptions, tier }),
+        };
+      }
       default:
         return unreachable(effect);
     }

@@ -9,7 +9,10 @@ import type { Released } from './fulfil.ts';
 import { giveBack, judge } from './judge.ts';
 import type { Verdict } from './judge.ts';
 import { PolicyBlockError, RedactionApplied, ToolIntegrityViolation } from './model/errors.ts';
+import type { Decision } from './model/decision.ts';
 import type { CallOutcome } from './model/event.ts';
+import { grantFor } from './model/grant.ts';
+import type { ToolContext } from './tools/define.ts';
 import { recordDecided, recorded, recordEnded } from './record.ts';
 
 const since = (start: number): number => Math.round((performance.now() - start) * 1000) / 1000;
@@ -92,12 +95,25 @@ const settleCost = ({ request, args, held }: Verdict, result: unknown): void => 
   }
 };
 
-const startBody = ({ request, args }: Verdict): unknown => {
+const startBody = ({ request, args, decision }: Verdict): unknown => {
   const { shape, original } = request.tool;
   if (shape.kind === 'function') return Reflect.apply(shape.body, request.self, args as unknown[]);
-  const context = request.context.length > 0 ? request.context : [{ callId: request.callId, ...firstSignal(request) }];
+  const context = request.context.length > 0 ? request.context : [contextOf(request, decision)];
   return Reflect.apply(shape.body, original, [args, ...context]);
 };
+
+/** How long the permission of a call lasts, in milliseconds: far longer than a call, not for ever. */
+const GRANT_MS = 3_600_000;
+
+const contextOf = (request: Request, decision: Decision): ToolContext => ({
+  callId: request.callId,
+  // Made when a body asks: most never do.
+  get grants() {
+    const expiresAt = Date.now() + GRANT_MS;
+    return decision.effects.flatMap((effect) => grantFor(decision, effect, request.callId, expiresAt) ?? []);
+  },
+  ...firstSignal(request),
+});
 
 const firstSignal = ({ signals }: Request): { readonly signal?: AbortSignal } => {
   const [first, ...more] = signals;

@@ -1,9 +1,9 @@
 /** Door: the list of attacks, tried on this host: first without the sandbox, then inside each tier that must stop it. */
-import { argumentsOf, ATTACKS, gotThrough, titleOf, type Attack, type Way } from './kernel/attacks.ts';
+import { argumentsOf, ATTACKS, gotThrough, titleOf, WAYS, type Attack, type Way } from './kernel/attacks.ts';
 import { attemptInside, attemptOutside, MissingLayers, type Attempted } from './kernel/attempt.ts';
 import { hostAbilities } from './kernel/host.ts';
 import { openStage, type Stage } from './kernel/stage.ts';
-import { TapPassError } from './model/errors.ts';
+import { TapPassConfigError, TapPassError } from './model/errors.ts';
 import { TIERS, type Tier } from './model/tier.ts';
 import { nativeFile } from './native/addon.ts';
 
@@ -12,6 +12,8 @@ import { nativeFile } from './native/addon.ts';
  * namespace that this host refuses; `untried`: it does not work outside either, so trying proves nothing.
  */
 export type Verdict = 'stopped' | 'got through' | 'open' | 'untried';
+
+export { WAYS, type Way };
 
 export interface SelftestRow {
   readonly way: Way;
@@ -30,19 +32,32 @@ export interface SelftestReport {
   readonly notPossible: number;
 }
 
-/** Throws TapPassError `TAPPASS_UNENFORCEABLE` where a tier cannot be had on this host: nothing was attempted then. */
-export const runSelftest = async (onRow: (row: SelftestRow) => void = () => undefined): Promise<SelftestReport> => {
+export interface SelftestOptions {
+  /** Only these ways out; default: all. */
+  readonly ways?: readonly Way[];
+  readonly onRow?: (row: SelftestRow) => void;
+}
+
+/**
+ * Takes a few seconds. Throws TapPassConfigError for a way that does not exist, and TapPassError
+ * `TAPPASS_UNENFORCEABLE` where a tier cannot be had on this host: what cannot be tried is not called safe.
+ */
+export const runSelftest = async ({ ways = WAYS, onRow }: SelftestOptions = {}): Promise<SelftestReport> => {
+  for (const way of ways) {
+    if (WAYS.includes(way)) continue;
+    throw new TapPassConfigError(`Expected \`ways\` to be among ${WAYS.join(', ')}, got ${JSON.stringify(way)}`);
+  }
   const program = nativeFile('tappass-try');
   if (program === undefined) throw unenforceable('the native part is not built: run `npm rebuild tappass`');
   const stage = await openStage(program, hostAbilities().architecture);
   const rows: SelftestRow[] = [];
   try {
-    for (const attack of ATTACKS) {
+    for (const attack of ATTACKS.filter(({ way }) => ways.includes(way))) {
       const args = argumentsOf(attack, stage.target, hostAbilities().architecture);
       if (args === undefined) continue;
       const row = await rowOf(attack, program, args, stage);
       rows.push(row);
-      onRow(row);
+      onRow?.(row);
     }
   } catch (error) {
     if (error instanceof MissingLayers) throw unenforceable(error.message);

@@ -71,16 +71,18 @@ export const fileOperationOf = (words: readonly string[]): FileOperation => {
   const named = OPERATIONS.find(([verbs]) => words.some((word) => verbs.has(word)));
   if (named !== undefined) return named[1];
   const verb = words.find((word) => READ_VERBS.has(word) || WRITE_VERBS.has(word));
-  const writes = words.some((word) => WRITE_VERBS.has(word) && !READ_VERBS.has(word));
   const creates =
     words.includes('create') && words.some((word) => word === 'directory' || word === 'dir' || word === 'folder');
   if (creates) return 'mkdir';
-  if (verb === undefined || writes) return 'write';
+  if (verb === undefined || namesWriting(words)) return 'write';
   if (words.some((word) => word === 'list' || word === 'ls' || word === 'tree' || word === 'glob')) return 'list';
   return words.some((word) => word === 'stat' || word === 'info' || word === 'exists' || word === 'metadata')
     ? 'stat'
     : 'read';
 };
+
+export const namesWriting = (words: readonly string[]): boolean =>
+  words.some((word) => WRITE_VERBS.has(word) && !READ_VERBS.has(word));
 
 const SENDING = set('send sends reply forward draft drafts compose mailer notify deliver');
 const TENDING = set(
@@ -164,7 +166,8 @@ export const kindOfName = (name: string): ParameterKind => {
   const known = kinds.get(bare);
   if (known !== undefined) return known;
   const last = wordsOf(name).at(-1) ?? '';
-  if (/^(?:path|paths|file|files|filename|filepath|dir|dirs|directory|folder)$/u.test(last)) return 'path';
+  if (/^(?:path|paths|file|files|filename|filepath|dir|dirs|directory|directories|folder|folders)$/u.test(last))
+    return 'path';
   if (/^(?:url|urls|uri|href|link)$/u.test(last)) return 'url';
   if (/^(?:host|hostname)$/u.test(last)) return 'host';
   if (/^sql$/u.test(last)) return 'sql';

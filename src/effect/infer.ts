@@ -3,35 +3,24 @@
  * themselves. It errs towards restriction: a path is written to unless the name says that it is read, a text that could
  * be a statement is one. A declaration is always better; `coverage()` says which tools have none.
  */
-import type { Basis } from '../model/decision.ts';
+import { unreachable, type Basis } from '../model/decision.ts';
 import { accessOf, type Effect, type FileOperation } from '../model/effect.ts';
 import { inferEmail } from './infer-email.ts';
-import { filesOfPatch, isUrl, looksLikePatch, looksLikePath, looksLikeSql, looksLikeUrl } from './infer-values.ts';
+import { isRecord, traitsOf, type InferableTool, type Traits } from './infer-traits.ts';
 import {
-  bareName,
-  CODE_WORDS,
-  DATABASE_WORDS,
-  FETCH_WORDS,
-  FILE_WORDS,
-  fileOperationOf,
-  kindOfName,
-  MAIL_WORDS,
-  PURE_TOOLS,
-  REMOTE_MARKS,
-  sendsMail,
-  SHELL_WORDS,
-  wordsOf,
-  type ParameterKind,
-} from './infer-words.ts';
+  filesOfPatch,
+  isGenericPath,
+  isUrl,
+  looksLikeCode,
+  looksLikePatch,
+  looksLikePath,
+  looksLikeSql,
+  looksLikeUrl,
+  statementFor,
+} from './infer-values.ts';
+import { fileOperationOf, wordsOf, type ParameterKind } from './infer-words.ts';
 
-export interface InferableTool {
-  readonly name: string;
-  readonly description?: string;
-  /** JSON schema of the arguments, where the tool has one. */
-  readonly schema?: unknown;
-  /** Names of positional parameters, from the function's source. */
-  readonly parameterNames?: readonly string[];
-}
+export type { InferableTool } from './infer-traits.ts';
 
 export interface InferredEffects {
   readonly effects: readonly Effect[];
@@ -45,104 +34,56 @@ export const inferEffects = (tool: InferableTool, args: unknown): InferredEffect
 /** What the name, description and schema say is worked out once; the answer looks at the arguments alone. */
 export const compileInference = (tool: InferableTool): Inference => {
   const traits = traitsOf(tool);
-  return (args) => {
-    const run = new InferenceRun(traits);
-    return run.infer(args);
-  };
+  return (args) => new InferenceRun(traits).infer(args);
 };
 
-interface Traits {
-  readonly words: readonly string[];
-  readonly names: readonly string[] | undefined;
-  readonly operation: FileOperation;
-  readonly mail: boolean;
-  readonly database: boolean;
-  readonly shell: boolean;
-  readonly code: boolean;
-  readonly fetch: boolean;
-  readonly file: boolean;
-  readonly remote: boolean;
-  readonly pure: boolean;
-  /** Parameters whose schema lists the values they may have: `command: 'view' | 'create'` is a verb, not a command. */
-  readonly enums: ReadonlySet<string>;
-  readonly kinds: Map<string, ParameterKind>;
-}
+const TELLING: ReadonlySet<ParameterKind> = new Set(['path', 'url', 'host', 'sql', 'command', 'patch']);
 
-const has = (words: readonly string[], of: ReadonlySet<string>): boolean => words.some((word) => of.has(word));
-
-const traitsOf = ({ name, description = '', schema, parameterNames }: InferableTool): Traits => {
-  const words = wordsOf(name);
-  const properties = propertiesOf(schema);
-  const parameters = [...Object.keys(properties), ...(parameterNames ?? [])];
-  const described = description.slice(0, 2_000);
-  const shell =
-    (has(words, SHELL_WORDS) ||
-      /\b(?:run|execute)s?\b[^.]*\b(?:shell|bash|terminal|command|script)s?\b/iu.test(described)) &&
-    !(has(words, DATABASE_WORDS) && !words.some((word) => word === 'shell' || word === 'bash'));
-  const database =
-    has(words, DATABASE_WORDS) ||
-    /\bSQL\b|\bquer(?:y|ies)\b[^.]*\bdatabase\b/u.test(described) ||
-    parameters.some((key) => /^(?:table|tablename|collection|collectionname)$/u.test(bareName(key)));
-  return {
-    words,
-    names: parameterNames,
-    operation: fileOperationOf(words),
-    mail: has(words, MAIL_WORDS),
-    database,
-    shell,
-    code: has(words, CODE_WORDS),
-    fetch: has(words, FETCH_WORDS),
-    file: has(words, FILE_WORDS) || words.some((word) => word === 'ls' || word === 'cat' || word === 'mkdir'),
-    remote: parameters.some((key) => REMOTE_MARKS.has(bareName(key))),
-    pure: PURE_TOOLS.has(bareName(name)),
-    enums: new Set(
-      Object.entries(properties)
-        .filter(([, property]) => isEnum(property))
-        .map(([key]) => key),
-    ),
-    kinds: new Map(),
-  };
+/** For `coverage()`: whether the tool's own name and parameters already tell what it would do. */
+export const inferredBasis = (tool: InferableTool): InferredEffects['basis'] => {
+  const traits = traitsOf(tool);
+  const { declared, keyOf, shell, code, pure } = traits;
+  if (pure || shell || code || [...declared].some((key) => TELLING.has(keyOf(key).kind))) return 'inferred';
+  return new InferenceRun(traits).infer({}).basis;
 };
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
-
-const propertiesOf = (schema: unknown): Readonly<Record<string, unknown>> => {
-  const properties = isRecord(schema) ? schema['properties'] : undefined;
-  return isRecord(properties) ? properties : {};
-};
-
-const isEnum = (property: unknown): boolean =>
-  isRecord(property) && (Array.isArray(property['enum']) || 'const' in property);
 
 const EDITOR_VERBS = new Set(
   'view create str_replace insert undo_edit delete rename read write edit append'.split(' '),
 );
 
-const pointerTo = (at: string, key: string): string => `${at}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+const pointerTo = (at: string, key: string): string =>
+  `${at}/${/[~/]/u.test(key) ? key.replaceAll('~', '~0').replaceAll('/', '~1') : key}`;
 
 class InferenceRun {
   readonly #traits: Traits;
   readonly #effects: Effect[] = [];
   #operation: FileOperation;
   #remote: boolean;
+  #database: boolean;
   #method: string | undefined;
+  /** Set while looking into a text: what is found there has no place of its own among the arguments. */
+  #depth = 0;
 
   constructor(traits: Traits) {
     this.#traits = traits;
     this.#operation = traits.operation;
     this.#remote = traits.remote;
+    this.#database = traits.database;
   }
 
   infer(args: unknown): InferredEffects {
-    const { mail, names, pure, words } = this.#traits;
-    const email = inferEmail(args, names, mail && sendsMail(words));
+    const { names, pure, sends } = this.#traits;
+    const email = inferEmail(args, names, sends);
     if (email !== undefined) this.#effects.push(email);
     if (Array.isArray(args)) this.#positional(args);
     else if (isRecord(args)) this.#record(args, '', undefined);
     else if (typeof args === 'string') this.#text(args, '', 'generic', '');
     if (this.#effects.length === 0) this.#fromNameAlone(args);
     return { effects: this.#effects, basis: this.#effects.length > 0 || pure ? 'inferred' : 'unknown' };
+  }
+
+  #add(effect: Effect): void {
+    this.#effects.push(this.#depth > 0 ? { ...effect, derived: true } : effect);
   }
 
   #positional(args: readonly unknown[]): void {
@@ -152,13 +93,13 @@ class InferenceRun {
       const name = names[index] ?? '';
       const at = `/${index}`;
       if (name === '' && isRecord(value)) this.#record(value, at, undefined);
-      else this.#value(value, at, name === '' ? 'generic' : this.#kindOf(name), name);
+      else this.#value(value, at, name === '' ? 'generic' : this.#traits.keyOf(name).kind, name);
     }
   }
 
-  /** Arguments that change the meaning of others: the place of a remote file, the verb of an editor. */
+  /** Arguments that tighten the meaning of others. What loosens it must stand in the schema: callers choose arguments. */
   #lookAround(keys: readonly string[]): void {
-    this.#remote ||= keys.some((key) => REMOTE_MARKS.has(bareName(key)));
+    this.#database ||= keys.some((key) => this.#traits.keyOf(key).table);
   }
 
   #record(record: Readonly<Record<string, unknown>>, at: string, parent: ParameterKind | undefined): void {
@@ -172,15 +113,15 @@ class InferenceRun {
     for (const key of keys) {
       const here = pointerTo(at, key);
       if (used.includes(key)) continue;
-      let kind = this.#kindOf(key);
+      let kind = this.#traits.keyOf(key).kind;
       if (parent === 'path' && (kind === 'prose' || kind === 'unknown') && /^(?:name|key|uri)$/iu.test(key))
         kind = 'path';
       // `{files: {'src/a.ts': 'text'}}`: the names are the paths.
       if (parent === 'path' && kind === 'unknown' && /[./]/u.test(key) && typeof record[key] !== 'object') {
-        this.#file(key, here);
+        this.#file(key, here, true);
         continue;
       }
-      if (kind === 'command' && this.#isVerb(key, record)) continue;
+      if (kind === 'command' && this.#isVerb(key, record[key])) continue;
       this.#value(record[key], here, kind, key);
     }
   }
@@ -189,21 +130,24 @@ class InferenceRun {
   #operationFor(record: Readonly<Record<string, unknown>>): FileOperation | undefined {
     for (const [key, value] of Object.entries(record)) {
       if (typeof value !== 'string' || value.length > 40) continue;
-      const isVerb = this.#kindOf(key) === 'verb' || (this.#kindOf(key) === 'command' && this.#isVerb(key, record));
-      if (isVerb && bareName(key) !== 'type' && bareName(key) !== 'method') return fileOperationOf(wordsOf(value));
+      const { kind, verb } = this.#traits.keyOf(key);
+      if (!verb && !(kind === 'command' && this.#isVerb(key, value))) continue;
+      const operation = fileOperationOf(wordsOf(value));
+      if (accessOf(operation) === 'write' || this.#isTrustedVerb(key)) return operation;
     }
     return undefined;
   }
 
-  #isVerb(key: string, record: Readonly<Record<string, unknown>>): boolean {
-    if (this.#traits.enums.has(key)) return true;
-    const value = record[key];
-    return (
-      !this.#traits.shell &&
-      typeof value === 'string' &&
-      EDITOR_VERBS.has(value) &&
-      Object.keys(record).some((other) => other !== key && kindOfName(other) === 'path')
-    );
+  /** Callers choose arguments: a verb makes a call harmless only where the tool itself offers that verb. */
+  #isTrustedVerb(key: string): boolean {
+    const { enums, declared, operation, editor, writes } = this.#traits;
+    if (enums.has(key) || (editor && key === 'command')) return true;
+    return declared.has(key) && (accessOf(operation) === 'read' || !writes);
+  }
+
+  #isVerb(key: string, value: unknown): boolean {
+    const { enums, editor } = this.#traits;
+    return enums.has(key) || (editor && typeof value === 'string' && EDITOR_VERBS.has(value));
   }
 
   /** `{command: 'git', args: ['status']}`: one argv. Returns the keys that were used up. */
@@ -213,35 +157,12 @@ class InferenceRun {
     const key = ['command', 'cmd', 'program', 'executable'].find((name) => typeof record[name] === 'string');
     if (key === undefined || rest === undefined || !isTextList(args)) return [];
     const argv = [String(record[key]), ...args];
-    this.#effects.push({ kind: 'command', pointer: '', command: argv });
+    this.#add({ kind: 'command', pointer: '', command: argv });
     // Tools that hand such a pair to a shell join it with spaces.
     if (argv.some((word) => !/^[\w@%+=:,./-]+$/u.test(word))) {
-      this.#effects.push({ kind: 'command', pointer: '', command: argv.join(' ') });
+      this.#add({ kind: 'command', pointer: '', command: argv.join(' ') });
     }
     return [key, rest];
-  }
-
-  #kindOf(name: string): ParameterKind {
-    const cached = this.#traits.kinds.get(name);
-    if (cached !== undefined) return cached;
-    const kind = this.#refined(name, kindOfName(name));
-    if (this.#traits.kinds.size < 500) this.#traits.kinds.set(name, kind);
-    return kind;
-  }
-
-  #refined(name: string, kind: ParameterKind): ParameterKind {
-    const { database, shell, code, file, mail } = this.#traits;
-    const bare = bareName(name);
-    if ((bare === 'from' || bare === 'to' || bare === 'location' || bare === 'include') && (mail || !file))
-      return 'unknown';
-    if (mail && kind === 'path' && !/attach|file|path/u.test(bare)) return 'unknown';
-    if (bare === 'document' && database) return 'unknown';
-    if (kind === 'verb' && this.#traits.enums.has(name)) return 'verb';
-    if (kind === 'command' && this.#traits.enums.has(name)) return 'verb';
-    if ((bare === 'process' || bare === 'run' || bare === 'exec') && !shell) return 'unknown';
-    if (kind === 'code' && database && !code) return 'sql';
-    if (bare === 'statement' && !database) return 'generic';
-    return kind;
   }
 
   #value(value: unknown, at: string, kind: ParameterKind, name: string): void {
@@ -258,17 +179,18 @@ class InferenceRun {
   /** `command: ['git', 'status']` is one program; `commands: ['ls', 'git status']` are several texts. */
   #commandList(list: readonly string[], at: string, name: string): void {
     if (!/s$/iu.test(name)) {
-      this.#effects.push({ kind: 'command', pointer: at, command: list });
+      this.#add({ kind: 'command', pointer: at, command: list });
       return;
     }
     for (const [index, text] of list.entries()) {
-      this.#effects.push({ kind: 'command', pointer: `${at}/${index}`, command: text });
+      this.#add({ kind: 'command', pointer: `${at}/${index}`, command: text });
     }
   }
 
   #text(text: string, at: string, kind: ParameterKind, name: string): void {
     if (text === '') return;
-    const { database, shell, code, fetch, file } = this.#traits;
+    const { shell, code, fetch, file } = this.#traits;
+    const database = this.#database;
     switch (kind) {
       case 'path':
         if (looksLikeUrl(text)) this.#url(text, at);
@@ -276,32 +198,30 @@ class InferenceRun {
         return;
       case 'url':
         if (looksLikePath(text) && !text.startsWith('//')) this.#file(text, at);
-        else if (isUrl(text) || fetch || /^(?:\/\/|[\w-]+(?:\.[\w-]+)+)/u.test(text)) this.#url(text, at);
+        else if (isUrl(text) || fetch || /^(?:\/\/|localhost\b|[\w-]+(?:\.[\w-]+)+)/u.test(text)) this.#url(text, at);
         return;
       case 'host':
         this.#url(isUrl(text) ? text : `https://${text}`, at);
         return;
       case 'sql':
-        this.#effects.push({ kind: 'sql', pointer: at, text, dialect: this.#dialect() });
+        this.#add({ kind: 'sql', pointer: at, text, dialect: this.#traits.dialect });
         return;
       case 'command':
-        this.#effects.push({ kind: 'command', pointer: at, command: text });
+        this.#add({ kind: 'command', pointer: at, command: text });
         return;
       case 'code':
-        if (shell || code || this.#traits.words.some((word) => word === 'run' || word === 'execute')) {
-          this.#effects.push({ kind: 'command', pointer: at, command: text });
-        } else this.#byValue(text, at);
+        if (shell || code || looksLikeCode(text)) this.#add({ kind: 'command', pointer: at, command: text });
+        else this.#byValue(text, at);
         return;
       case 'patch':
         this.#patch(text, at);
         return;
-      case 'verb':
-        return;
       case 'generic':
         if (looksLikePatch(text) && !database) this.#patch(text, at);
-        else if (database) this.#effects.push({ kind: 'sql', pointer: at, text, dialect: this.#dialect() });
-        else if (shell || (code && name !== 'q')) this.#effects.push({ kind: 'command', pointer: at, command: text });
-        else if (fetch && (looksLikeUrl(text) || /^[\w-]+(?:\.[\w-]+)+(?:[/:?]|$)/u.test(text))) this.#url(text, at);
+        else if (!database && !shell && this.#json(text, at, kind)) return;
+        else if (database) this.#add({ kind: 'sql', pointer: at, text, dialect: this.#traits.dialect });
+        else if (shell || (code && name !== 'q')) this.#add({ kind: 'command', pointer: at, command: text });
+        else if (fetch && this.#urlsIn(text, at)) return;
         else if (file && !this.#remote && isGenericPath(text, name)) this.#file(text, at);
         else this.#byValue(text, at);
         return;
@@ -309,64 +229,106 @@ class InferenceRun {
         if (this.#knownTool()) return;
         this.#byValue(text, at);
         return;
+      case 'verb':
       case 'unknown':
         this.#byValue(text, at);
+        return;
+      default:
+        unreachable(kind);
     }
   }
 
   /** The text of a file or a message is content; the same text in a tool that nothing is known about may be anything. */
   #knownTool(): boolean {
-    const { database, shell, file, mail, fetch } = this.#traits;
-    return (file || mail || fetch || this.#effects.length > 0) && !database && !shell;
+    const { shell, file, mail, fetch } = this.#traits;
+    return (file || mail || fetch || this.#effects.length > 0) && !this.#database && !shell;
+  }
+
+  /** Arguments inside a text: `'{"url": "https://…"}'`. */
+  #json(text: string, at: string, kind: ParameterKind): boolean {
+    if (!/^\s*[[{]/u.test(text) || text.length > 256 * 1024 || this.#depth > 3) return false;
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch {
+      return false;
+    }
+    this.#depth += 1;
+    this.#valueInside(value, at, kind);
+    this.#depth -= 1;
+    return true;
+  }
+
+  #valueInside(value: unknown, at: string, kind: ParameterKind): void {
+    if (isRecord(value)) {
+      this.#lookAround(Object.keys(value));
+      this.#operation = this.#operationFor(value) ?? this.#operation;
+    }
+    const before = this.#effects.length;
+    this.#value(value, '', kind, '');
+    for (let index = before; index < this.#effects.length; index += 1) {
+      const effect = this.#effects[index];
+      if (effect !== undefined) this.#effects[index] = { ...effect, pointer: at };
+    }
+  }
+
+  /** Every URL in the input of a tool that fetches. */
+  #urlsIn(text: string, at: string): boolean {
+    if (looksLikeUrl(text) || /^[\w-]+(?:\.[\w-]+)+(?:[/:?]|$)/u.test(text)) {
+      this.#url(text.trim(), at);
+      return true;
+    }
+    const urls = text.match(/\b[a-z][a-z0-9+.-]*:\/\/[^\s"'<>,\\]+/giu) ?? [];
+    this.#depth += 1;
+    for (const url of urls) this.#url(url, at);
+    this.#depth -= 1;
+    return urls.length > 0;
   }
 
   #byValue(text: string, at: string): void {
+    if (this.#json(text, at, 'generic')) return;
     if (looksLikeUrl(text)) this.#url(text.trim(), at);
+    else if (looksLikeSql(text)) this.#add({ kind: 'sql', pointer: at, text, dialect: this.#traits.dialect });
     else if (looksLikePath(text)) this.#file(text, at);
-    else if (looksLikeSql(text)) this.#effects.push({ kind: 'sql', pointer: at, text, dialect: this.#dialect() });
     else if (looksLikePatch(text)) this.#patch(text, at);
   }
 
-  #file(path: string, at: string): void {
+  #file(path: string, at: string, derived = false): void {
     const operation = this.#operation;
-    this.#effects.push({ kind: 'file', pointer: at, path, operation, access: accessOf(operation) });
+    const access = accessOf(operation);
+    this.#add({ kind: 'file', pointer: at, path, operation, access, ...(derived ? { derived } : {}) });
   }
 
   #patch(text: string, at: string): void {
     const files = filesOfPatch(text);
     for (const path of files.length > 0 ? files : ['.']) {
-      this.#effects.push({ kind: 'file', pointer: at, path, operation: 'write', access: 'write' });
+      this.#add({ kind: 'file', pointer: at, path, operation: 'write', access: 'write', derived: true });
     }
   }
 
   #url(url: string, at: string): void {
     const method = this.#method;
-    this.#effects.push({ kind: 'network', pointer: at, url, ...(method === undefined ? {} : { method }) });
-  }
-
-  #dialect(): string {
-    const { words } = this.#traits;
-    if (words.includes('sqlite')) return 'sqlite';
-    return words.includes('mysql') || words.includes('mariadb') ? 'mysql' : 'postgres';
+    this.#add({ kind: 'network', pointer: at, url, ...(method === undefined ? {} : { method }) });
   }
 
   /** A tool that says `delete_rows` or `write_file` does so, even where no argument shows what it acts on. */
   #fromNameAlone(args: unknown): void {
-    const { words, file, database, mail } = this.#traits;
+    const { words, file, mail } = this.#traits;
     if (mail || this.#remote) return;
-    if (database) {
+    if (this.#database) {
       const text = statementFor(words, args);
-      if (text !== undefined) this.#effects.push({ kind: 'sql', pointer: '', text, dialect: 'postgres' });
+      if (text !== undefined) this.#add({ kind: 'sql', pointer: '', text, dialect: 'postgres', derived: true });
     } else if (
       file &&
       words.some((word) => word.startsWith('file') || word.startsWith('director') || word === 'folder')
     ) {
-      this.#effects.push({
+      this.#add({
         kind: 'file',
         pointer: '',
         path: '.',
         operation: this.#operation,
         access: accessOf(this.#operation),
+        derived: true,
       });
     }
   }
@@ -374,20 +336,3 @@ class InferenceRun {
 
 const isTextList = (value: unknown): value is readonly string[] =>
   Array.isArray(value) && value.every((one) => typeof one === 'string');
-
-const isGenericPath = (text: string, name: string): boolean =>
-  name !== 'query' && name !== 'q' && text.length < 1024 && !/[\n<>|*"]/u.test(text) && !/\s\S+\s/u.test(text);
-
-/** Stands in for the statement that the tool will make by itself. */
-const statementFor = (words: readonly string[], args: unknown): string | undefined => {
-  const has = (verbs: string): boolean => words.some((word) => ` ${verbs} `.includes(` ${word} `));
-  if (has('drop truncate alter')) return 'DROP TABLE t';
-  if (has('delete remove purge clear erase')) return 'DELETE FROM t';
-  if (has('create') && has('table database schema index view collection')) return 'CREATE TABLE t (a int)';
-  if (has('update upsert replace modify set rename')) return 'UPDATE t SET a = a WHERE false';
-  if (has('insert add append create save put write store')) return 'INSERT INTO t DEFAULT VALUES';
-  const targets = isRecord(args) && Object.keys(args).some((key) => /^(?:table|collection)/u.test(bareName(key)));
-  return has('list describe show get select find count read query search aggregate explain') || targets
-    ? 'SELECT 1'
-    : undefined;
-};

@@ -47,18 +47,24 @@ const STEPS: Readonly<Record<number, { readonly layer: string; readonly what: st
   6: { layer: 'seccomp', what: 'this kernel offers no filters', applied: false },
 };
 
-/** Throws LockDownFailure; then, unless `applied` says otherwise, the process is as it was. */
-export const lockDown = (profile: CompiledProfile): LockDownReport => {
+/**
+ * `probe`: a directory that can be opened now and that no rule covers; default: one that is found. Throws
+ * LockDownFailure; then, unless `applied` says otherwise, the process is as it was.
+ */
+export const lockDown = (
+  profile: Pick<CompiledProfile, 'landlock' | 'seccompInProcess'>,
+  probe?: string,
+): LockDownReport => {
   const addon = requireCalls();
   const abi = addon.landlockAbi();
   if (abi < 1) throw new LockDownFailure('landlock', `Landlock is not available (${errnoName(-abi)})`);
-  const probe = findProbe(profile.landlock, isConfined());
+  const place = probe ?? findProbe(profile.landlock, isConfined());
   const rings = countRings();
   const ruleset = buildRuleset(addon, profile.landlock);
   try {
     const results = new Int32Array(4);
     const flags = abi >= TSYNC_ABI ? RESTRICT_SELF_TSYNC : 0;
-    const failed = addon.lockDown(ruleset, flags, Buffer.from(profile.seccompInProcess), probe, results);
+    const failed = addon.lockDown(ruleset, flags, Buffer.from(profile.seccompInProcess), place, results);
     const [step = 0, thread = 0, found = 0, confined = 0] = results;
     if (failed < 0) {
       const { layer, what, applied } = STEPS[step] ?? {

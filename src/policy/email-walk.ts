@@ -27,17 +27,15 @@ export interface Visitor {
   readonly fault: (at: string, what: string) => void;
 }
 
-export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' &&
-  value !== null &&
-  !Array.isArray(value) &&
-  !(value instanceof Uint8Array) &&
-  !(value instanceof Date);
+export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> => {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  return !(value instanceof Uint8Array || value instanceof Date);
+};
 
 /** The whole value that carries a message. A text is a list of recipients, or a raw message. */
 export const walkMessage = (message: unknown, visitor: Visitor): unknown => {
   if (message instanceof Uint8Array) return walkRaw(message, '', visitor);
-  if (typeof message === 'string' && (message.includes('\n') || !message.includes('@'))) {
+  if (typeof message === 'string' && message !== '' && (message.includes('\n') || !message.includes('@'))) {
     return walkRaw(message, '', visitor);
   }
   return isRecord(message) ? walkRecord(message, '', visitor) : walkField('to', message, '', visitor);
@@ -81,6 +79,8 @@ const walkField = (key: string, value: unknown, at: string, visitor: Visitor): u
     case 'body':
       return typeof value === 'string' || value instanceof Uint8Array ? value : walkAny(value, at, visitor);
     case 'line':
+      // A mailing list is one line in nodemailer's `list` object, and a recipient where a tool takes its address.
+      if (/^list$/iu.test(key) && typeof value === 'string') return visitor.unknownText(value, at);
       requireLines(value, at, visitor);
       return visitor.line(value, at);
     case 'control':

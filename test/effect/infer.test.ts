@@ -1,0 +1,170 @@
+import { anything, assert, constantFrom, property } from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Effect } from '../../src/model/effect.ts';
+import { compileInference, inferEffects } from '../../src/effect/infer.ts';
+import { TOOL_DEFINITIONS, type ToolDefinition } from '../fixtures/tool-definitions.ts';
+
+const keyOf = (effect: Effect): string => {
+  switch (effect.kind) {
+    case 'file':
+      return `${effect.access} ${effect.pointer}`;
+    case 'network':
+      return `url ${effect.pointer}`;
+    case 'email':
+      return 'email';
+    case 'command':
+      return `command ${effect.pointer}`.trim();
+    case 'sql':
+      return `sql ${effect.pointer}`;
+    default:
+      return effect satisfies never;
+  }
+};
+
+const schemaOf = (args: object, enums: readonly string[]): object => ({
+  type: 'object',
+  properties: Object.fromEntries(
+    Object.keys(args).map((key) => [key, enums.includes(key) ? { enum: ['view', 'create'] } : {}]),
+  ),
+});
+
+const infer = ({ name, args, enums = [], parameterNames, description }: ToolDefinition) =>
+  inferEffects(
+    {
+      name,
+      ...(description === undefined ? {} : { description }),
+      ...(Array.isArray(args) ? {} : { schema: schemaOf(args, enums) }),
+      ...(parameterNames === undefined ? {} : { parameterNames }),
+    },
+    args,
+  );
+
+/** `right`; `restrictive`: more, or a write where a read was meant; `permissive`: something is missing. */
+const verdictOn = (definition: ToolDefinition): 'right' | 'restrictive' | 'permissive' => {
+  const found = new Set(infer(definition).effects.map(keyOf));
+  const isCovered = (expected: string): boolean => {
+    if (expected.endsWith('?'))
+      return [...found].some((key) => key.startsWith(expected.slice(0, -1)) || key.startsWith('write'));
+    return found.has(expected) || (expected.startsWith('read ') && found.has(expected.replace('read', 'write')));
+  };
+  if (!definition.effects.every(isCovered)) return 'permissive';
+  const isExact = definition.effects.every((expected) => expected.endsWith('?') || found.has(expected));
+  return isExact && found.size === definition.effects.length ? 'right' : 'restrictive';
+};
+
+describe('tools that people really use', () => {
+  const verdicts = TOOL_DEFINITIONS.map((definition) => ({ definition, verdict: verdictOn(definition) }));
+
+  test('none is inferred to do less than it does', () => {
+    expect(TOOL_DEFINITIONS.length).toBeGreaterThanOrEqual(120);
+    const permissive = verdicts.filter(({ verdict }) => verdict === 'permissive');
+    expect(permissive.map(({ definition }) => [definition.from, definition.name, infer(definition).effects])).toEqual(
+      [],
+    );
+  });
+
+  test('at least nine of ten are inferred exactly', () => {
+    const restrictive = verdicts.filter(({ verdict }) => verdict === 'restrictive');
+    const list = restrictive.map(
+      ({ definition }) => `${definition.name}: ${infer(definition).effects.map(keyOf).join(', ')}`,
+    );
+    expect(list.length, list.join('\n')).toBeLessThanOrEqual(TOOL_DEFINITIONS.length / 10);
+  });
+});
+
+describe('arguments cannot make a call look harmless', () => {
+  const kinds = (name: string, args: unknown, more: object = {}) =>
+    inferEffects({ name, ...more }, args).effects.map((effect) =>
+      effect.kind === 'file' ? effect.access : effect.kind,
+    );
+
+  test('a verb that the tool does not offer only tightens', () => {
+    expect(kinds('write_file', { path: 'a', content: 'x', mode: 'read', action: 'view' })).toEqual(['write']);
+    expect(kinds('file_manager', { path: 'a', action: 'read' })).toEqual(['write']);
+    const offered = { schema: { properties: { path: {}, action: { enum: ['read', 'delete'] } } } };
+    expect(kinds('file_manager', { path: 'a', action: 'read' }, offered)).toEqual(['read']);
+    expect(kinds('file_manager', { path: 'a', action: 'delete' }, offered)).toEqual(['write']);
+  });
+
+  test('a mark of a remote place counts only in the schema', () => {
+    expect(kinds('read_file', { path: 'a', fileId: 'x', owner: 'o' })).toEqual(['read']);
+    expect(kinds('read_file', { path: 'a', owner: 'o' }, { schema: { properties: { path: {}, owner: {} } } })).toEqual(
+      [],
+    );
+  });
+
+  test('a shell command is no verb because it is called one', () => {
+    expect(kinds('run', { command: 'view', path: 'x' })).toContain('command');
+  });
+
+  test('arguments inside a text are looked into', () => {
+    expect(kinds('thing', { input: '{"path": "/etc/passwd"}' })).toEqual(['write']);
+    expect(kinds('thing', { x: '["https://x.example"]' })).toEqual(['network']);
+    expect(kinds('thing', { x: '{"to":"a@x.example","subject":"s"}' })).toEqual(['email']);
+  });
+});
+
+describe('values speak where names do not', () => {
+  const kinds = (value: unknown) => inferEffects({ name: 'thing' }, { x: value }).effects.map(({ kind }) => kind);
+
+  test.each([
+    ['/etc/passwd', 'file'],
+    ['~/.ssh/id_rsa', 'file'],
+    ['../x', 'file'],
+    ['./x', 'file'],
+    ['C:\\Windows', 'file'],
+    ['file:///etc/passwd', 'file'],
+    ['https://x.example/y', 'network'],
+    ['postgres://u@h/db', 'network'],
+    ['wss://x.example', 'network'],
+    ['DROP TABLE users', 'sql'],
+    ['  select * from t', 'sql'],
+    ['/* x */ DELETE FROM t', 'sql'],
+    ['WITH a AS (SELECT 1) SELECT * FROM a', 'sql'],
+    ['TRUNCATE t', 'sql'],
+    ['--x\nUPDATE t SET a = 1', 'sql'],
+    ['*** Begin Patch\n*** Add File: x\n+a', 'file'],
+  ])('%j', (value, kind) => {
+    expect(kinds(value)).toEqual([kind]);
+    expect(kinds([{ deep: [value] }])).toEqual([kind]);
+  });
+
+  test.each([
+    'hello',
+    'Select a plan',
+    'Explain how to do it',
+    'a/b',
+    '10/2',
+    'and/or',
+    '//',
+    'x@y',
+    'Update the page',
+    '',
+    '#tag',
+    '@user',
+  ])('%j says nothing', (value) => {
+    expect(kinds(value)).toEqual([]);
+  });
+});
+
+test('a tool that nothing is known about is unknown, a pure one is not', () => {
+  expect(inferEffects({ name: 'frobnicate' }, { level: 3 })).toEqual({ effects: [], basis: 'unknown' });
+  expect(inferEffects({ name: 'calculator' }, { expression: '1+1' })).toEqual({ effects: [], basis: 'inferred' });
+});
+
+test('a file that is only named in a text or a key is marked as derived', () => {
+  const [patch] = inferEffects({ name: 'apply_patch' }, { input: '*** Update File: a.ts' }).effects;
+  const [path] = inferEffects({ name: 'read_file' }, { path: 'a.ts' }).effects;
+  expect(patch).toMatchObject({ path: 'a.ts', derived: true });
+  expect(path).not.toHaveProperty('derived');
+});
+
+test('whatever the arguments are, inference answers', () => {
+  const names = constantFrom('thing', 'send_email', 'read_file', 'query', 'bash', 'fetch', 'apply_patch', 'web_search');
+  assert(
+    property(names, anything(), (name, args) => {
+      const { basis, effects } = compileInference({ name })(args);
+      return basis === 'inferred' || effects.length === 0;
+    }),
+  );
+});
