@@ -26,9 +26,10 @@ export const grantFiles = (
   variables: ResolvedVariables,
   commands: readonly ResolvedCommand[],
 ): GrantedFiles => {
-  const placesOf = (path: string): readonly string[] => substitute(path, variables).flatMap(realPlaces);
-  const protectedPlaces = profile.protected.flatMap(({ path }) => (path === undefined ? [] : placesOf(path)));
-  const excluded = profile.excluded.flatMap(({ path }) => placesOf(path));
+  const placesOf = (rules: readonly { readonly path?: string | undefined }[]): readonly string[] =>
+    realPlaces(rules.flatMap(({ path }) => (path === undefined ? [] : substitute(path, variables))));
+  const protectedPlaces = placesOf(profile.protected);
+  const excluded = placesOf(profile.excluded);
   requireWorkspace(variables, protectedPlaces);
   const names = profile.protected.flatMap(({ named }) => (named === undefined ? [] : [named]));
   // Only a tier that reads the system as a whole meets files that the line did not name.

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { compileProfile } from '../../src/kernel/compile.ts';
 import { expandGrant, findNamed, findPrivate, isWithin, realPlaces } from '../../src/kernel/grants.ts';
@@ -187,7 +187,7 @@ describe('folders around something protected', () => {
       const options = { variables: { ...optionsFor().variables, home } };
       const { compiled } = compileNamed(name, options);
       const protectedPlaces = loadProfile(name).profile.protected.flatMap(({ path }) =>
-        path === undefined ? [] : realPlaces(path.replace('${HOME}', home)),
+        path === undefined ? [] : realPlaces([path.replace('${HOME}', home)]),
       );
       expect(protectedPlaces.length).toBeGreaterThan(50);
       for (const { path } of compiled.landlock.paths) {
