@@ -68,7 +68,7 @@ describe('tools that people really use', () => {
     const list = restrictive.map(
       ({ definition }) => `${definition.name}: ${infer(definition).effects.map(keyOf).join(', ')}`,
     );
-    expect(list.length, list.join('\n')).toBeLessThanOrEqual(TOOL_DEFINITIONS.length / 10);
+    expect(list.length > TOOL_DEFINITIONS.length / 10 ? list : []).toEqual([]);
   });
 });
 
