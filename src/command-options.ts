@@ -3,19 +3,20 @@ import { lstatSync, realpathSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { TapPassConfigError } from './model/errors.ts';
 import { TIERS } from './model/tier.ts';
+import type { CompiledLimits } from './kernel/compiled.ts';
 import type { Tier } from './model/tier.ts';
 
 export interface CommandLimits {
   /** Resident memory of all processes together, in MiB. */
-  readonly memoryMb?: number;
+  readonly memoryMb?: number | undefined;
   /** Processes at the same time. */
-  readonly pids?: number;
+  readonly pids?: number | undefined;
   /** Largest file that may be written, in MiB. */
-  readonly fileSizeMb?: number;
+  readonly fileSizeMb?: number | undefined;
   /** Bytes kept of stdout and of stderr, each; the rest is read and dropped. */
-  readonly outputBytes?: number;
+  readonly outputBytes?: number | undefined;
   /** Processor time of all processes together. */
-  readonly cpuSeconds?: number;
+  readonly cpuSeconds?: number | undefined;
 }
 
 export interface NetworkOptions {
@@ -39,7 +40,7 @@ const MOST = {
 const LONGEST_TIMEOUT_MS = 2_147_483_647;
 const MOST_ARGUMENTS = 32_768;
 
-export const misuse = (message: string, code = 'TAPPASS_COMMAND_OPTION'): TapPassConfigError =>
+export const misuse = (message: string, code = 'TAPPASS_CONFIG_OPTION'): TapPassConfigError =>
   new TapPassConfigError(message, { code });
 
 const shown = (value: unknown): string => `${JSON.stringify(value) ?? String(value)} (${typeof value})`;
@@ -114,7 +115,7 @@ export const requireDirectory = (option: unknown, workspace: string): string => 
   return real;
 };
 
-export const requireLimits = (limits: unknown): CommandLimits => {
+export const requireLimits = (limits: unknown): CompiledLimits => {
   if (limits === undefined) return {};
   if (typeof limits !== 'object' || limits === null)
     throw misuse(`Expected \`limits\` to be an object, got ${shown(limits)}`);
@@ -128,11 +129,11 @@ export const requireLimits = (limits: unknown): CommandLimits => {
       throw misuse(`Expected \`limits.${name}\` to be a whole number from 1 to ${most}, got ${shown(value)}`);
     }
   }
-  return Object.fromEntries(entries) as CommandLimits;
+  return Object.fromEntries(entries);
 };
 
-export const requireTimeout = (timeoutMs: unknown, standard: number): number => {
-  const value = timeoutMs ?? standard;
+export const requireTimeout = (value: unknown): number | undefined => {
+  if (value === undefined) return undefined;
   if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0 || value > LONGEST_TIMEOUT_MS) {
     throw misuse(
       `Expected \`timeoutMs\` to be a number above 0 and at most ${LONGEST_TIMEOUT_MS}, got ${shown(value)}`,

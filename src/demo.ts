@@ -24,7 +24,6 @@ import { runCode } from './run-code.ts';
 import { tappassSession } from './session.ts';
 import { sqlTools } from './sql-tools.ts';
 import { defineTool } from './tools/define.ts';
-import type { Tool } from './tools/define.ts';
 
 export type { PlannedCall } from './demo-plan.ts';
 
@@ -107,9 +106,13 @@ const rowOf = (
   return { call, outcome: mailed ? 'rewritten' : masked ? 'masked' : 'allowed', detail, durationMs };
 };
 
+// A list of tools whose inputs have nothing in common: the plan says what each gets, and its schema whether that fits.
+// oxlint-disable-next-line typescript/no-explicit-any -- as above
+type DemoTool = { readonly name: string; readonly execute: (input: any, context?: any) => unknown };
+
 interface World {
   readonly workspace: string;
-  readonly tools: Readonly<Record<string, Tool>>;
+  readonly tools: readonly DemoTool[];
   readonly mail: MailSink | undefined;
   readonly close: () => Promise<void>;
 }
@@ -122,12 +125,14 @@ const buildWorld = async (workspace: string, onProgress: (what: string) => void)
   const mail = await openMailSink();
   const files = fileTools(workspace);
   const fetching = fetchTool({ allowedDomains: ['api.company.example'] });
-  const tools = {
-    ...files,
+  const tools: readonly DemoTool[] = [
+    ...Object.values(files),
     ...sqlTools({ connection: database }),
-    ...(mail === undefined ? {} : emailTools({ transport: mail.transport, from: 'agent@company.example' })),
-    fetch: fetching,
-    run_command: defineCommandTool({
+    ...(mail === undefined
+      ? []
+      : Object.values(emailTools({ transport: mail.transport, from: 'agent@company.example' }))),
+    fetching,
+    defineCommandTool({
       name: 'run_command',
       description: 'Runs a program in the workspace, under the worker tier.',
       input: z.object({ argv: z.array(z.string()).min(1) }),
@@ -135,7 +140,7 @@ const buildWorld = async (workspace: string, onProgress: (what: string) => void)
       workspace,
       timeoutMs: 10_000,
     }),
-  };
+  ];
   return {
     workspace,
     tools,
@@ -192,7 +197,7 @@ export async function* runDemo(options: DemoOptions = {}): AsyncGenerator<DemoRo
     },
     governOptions,
   );
-  const tools: Readonly<Record<string, Pick<Tool, 'execute'>>> = { ...inner, run_code };
+  const tools = new Map<string, DemoTool>([...inner, run_code].map((tool) => [tool.name, tool]));
 
   try {
     for (const call of plan) {
@@ -200,9 +205,9 @@ export async function* runDemo(options: DemoOptions = {}): AsyncGenerator<DemoRo
       latest = {};
       let result: { value: unknown } | { error: unknown };
       try {
-        const tool = Object.hasOwn(tools, call.tool) ? tools[call.tool] : undefined;
+        const tool = tools.get(call.tool);
         if (tool === undefined)
-          throw new Error(`there is no tool ${JSON.stringify(call.tool)}; tools: ${Object.keys(tools).join(', ')}`);
+          throw new Error(`there is no tool ${JSON.stringify(call.tool)}; tools: ${[...tools.keys()].join(', ')}`);
         result = {
           value: await tappassSession({ subject: { agent: 'demo-agent' }, sessionId: 'demo' }, () =>
             tool.execute(call.args),

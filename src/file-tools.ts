@@ -11,7 +11,7 @@ import { makeDirectory, removeFile } from './broker/file-tree.ts';
 import { appendFile, copyFile, moveFile, writeFile } from './broker/file-write.ts';
 import { openWorkspace, type Workspace } from './broker/file.ts';
 import { accessOf, type FileEffect, type FileOperation } from './model/effect.ts';
-import { TapPassError } from './model/errors.ts';
+import { TapPassConfigError, TapPassError } from './model/errors.ts';
 import { type Grant, grantFor } from './model/grant.ts';
 import { decideConfined } from './policy/file.ts';
 import { defineTool, type ToolContext } from './tools/define.ts';
@@ -47,6 +47,8 @@ export const fileTools = (options: string | FileToolsOptions) => {
     maxReadBytes,
     maxEntries,
   } = typeof options === 'string' ? { workspace: options } : options;
+  requireCount('maxReadBytes', maxReadBytes);
+  requireCount('maxEntries', maxEntries);
   const workspace = openWorkspace(directory, method === undefined ? {} : { method });
 
   return {
@@ -188,6 +190,13 @@ export const fileTools = (options: string | FileToolsOptions) => {
       },
     }),
   };
+};
+
+const requireCount = (option: string, value: number | undefined): void => {
+  if (value === undefined || (Number.isSafeInteger(value) && value > 0)) return;
+  throw new TapPassConfigError(
+    `Expected \`${option}\` to be a positive integer, got ${String(value)} (${typeof value})`,
+  );
 };
 
 /** Long enough to start the operation: a grant is checked once, when it begins. */

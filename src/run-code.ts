@@ -2,8 +2,8 @@
  * Door: untrusted JavaScript or TypeScript in an isolate that holds no authority, inside a process that the kernel has
  * locked. What it may do are the governed tools that it is handed.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
-import { withParentCall } from './call-context.ts';
 import { execute } from './isolate/execute.ts';
 import { DEFAULT_CODE_LIMITS, MEMORY_MB, TIMEOUT_MS, type CodeLimits } from './isolate/limits.ts';
 import type { LogLevel } from './isolate/message.ts';
@@ -11,6 +11,7 @@ import { Pool, type PoolOptions } from './isolate/pool.ts';
 import { LANGUAGES, type Language } from './isolate/prepare.ts';
 import { callableTools, type GuestTools } from './isolate/tools.ts';
 import { TapPassConfigError } from './model/errors.ts';
+import { withParentCall } from './call-context.ts';
 
 export type { CodeLimits } from './isolate/limits.ts';
 export type { LogLevel } from './isolate/message.ts';
@@ -93,6 +94,8 @@ export interface CodeResult {
   readonly error?: CodeError;
   readonly logs: readonly CodeLog[];
   readonly usage: CodeUsage;
+  /** `kernel-lock`: it ran in a host that the kernel does not hold, as the pool's `allowDegraded` accepts. */
+  readonly degraded?: readonly string[];
 }
 
 /** Hosts kept ready for guests. Pools know nothing of each other. */
@@ -115,7 +118,9 @@ let shared: CodePool | undefined;
 
 export const openCodePool = (options: CodePoolOptions = {}): CodePool => {
   for (const [name, value] of Object.entries(options)) {
-    if (value !== undefined) requireInteger(name, value, name === 'prewarm' ? 0 : 1, 100_000);
+    if (name === 'allowDegraded') {
+      for (const layer of Array.isArray(value) ? value : [value]) requireOneOf(name, layer, ['kernel-lock']);
+    } else if (value !== undefined) requireInteger(name, value, name === 'prewarm' ? 0 : 1, 100_000);
   }
   return codePool(new Pool(options));
 };
@@ -154,6 +159,7 @@ export const runCode = async (source: string, options: CodeOptions = {}): Promis
   const pool = pools.get(given.pool ?? (shared ??= openCodePool())) as Pool;
   if (pool.isClosed) throw misuse('`pool`', 'to be open', 'a closed one');
   const callId = given.callId ?? randomUUID();
+  const inCallersContext = AsyncLocalStorage.snapshot();
   return execute({
     source,
     tools,
@@ -171,7 +177,8 @@ export const runCode = async (source: string, options: CodeOptions = {}): Promis
     session: given.session,
     signal: given.signal,
     onLog: given.onLog,
-    callTool: (fn) => withParentCall(callId, fn),
+    // Tool calls arrive on the pipe of a host that another caller may have started: they belong to this caller's session.
+    callTool: (fn) => inCallersContext(() => withParentCall(callId, fn)),
   });
 };
 

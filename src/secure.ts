@@ -9,12 +9,14 @@ import { tierDenied } from './command-report.ts';
 import { compileProfile } from './kernel/compile.ts';
 import type { CompiledProfile } from './kernel/compiled.ts';
 import { hostAbilities } from './kernel/host.ts';
-import { isConfinedFromOutside, lockDown, LockDownFailure } from './kernel/lock-down.ts';
+import { isConfined, lockDown, LockDownFailure } from './kernel/lock-down.ts';
 import type { LockDownReport } from './kernel/lock-down.ts';
 import { lockDownFault, lockState, setLockDownFault, setLockState } from './kernel/lock-state.ts';
 import { wideningOf } from './kernel/narrowing.ts';
+import { privateRoot } from './kernel/private-directory.ts';
 import { loadProfile } from './kernel/profile-files.ts';
 import { cleanPath } from './kernel/program.ts';
+import { nativeFile } from './native/addon.ts';
 import { TrustTierDenied } from './model/errors.ts';
 import type { LayerReport } from './model/layer.ts';
 import { DEFAULT_TIER, narrows, TIERS } from './model/tier.ts';
@@ -73,6 +75,8 @@ export const secure = (tier: Tier | SecureOptions = {}): SecureReport => {
     if (wider !== undefined) throw widened(asked, before.tier, before.site, site, wider);
   }
   const held = apply(asked, profile);
+  const temporary = temporaryFor(asked);
+  if (temporary !== undefined) for (const name of ['TMPDIR', 'TMP', 'TEMP']) process.env[name] = temporary;
   setLockState({ tier: asked, profile, site });
   report = reportOf(asked, profile, held, options, outer);
   return report;
@@ -94,13 +98,21 @@ const requireOptions = (given: unknown): SecureOptions => {
   return given;
 };
 
+/** A worker has a temporary directory of its own, from which `runCommand` later takes those of its commands. */
+const temporaryFor = (tier: Tier): string | undefined => (tier === 'worker' ? privateRoot() : undefined);
+
 const compileFor = (tier: Tier, options: SecureOptions): CompiledProfile => {
   const workspace = requireWorkspace(options.workspace);
+  const tmp = temporaryFor(tier);
+  const launcher = nativeFile('tappass-launcher');
+  const commands = requireNames('commands', options.commands);
+  // What a later, tighter call will need can no longer be read then.
+  for (const name of TIERS) loadProfile(name);
   const result = compileProfile(loadProfile(options.profile ?? tier).profile, {
-    variables: { workspace, node: process.execPath, home: homedir() },
+    variables: { workspace, node: process.execPath, home: homedir(), ...(tmp === undefined ? {} : { tmp }) },
     host: hostAbilities(),
     searchPath: cleanPath(process.env['PATH'], workspace).split(':'),
-    commands: requireNames('commands', options.commands),
+    commands: tier === 'worker' && launcher !== undefined ? [...commands, launcher] : commands,
     connect: requireConnect(options.network),
     allowDegraded: requireNames('allowDegraded', options.allowDegraded),
     inProcess: true,
@@ -126,7 +138,7 @@ const apply = (tier: Tier, profile: CompiledProfile): LockDownReport => {
  */
 const outerTier = (): Tier | undefined => {
   const named = TIERS.find((tier) => tier === process.env['TAPPASS_SANDBOX']);
-  return named !== undefined && lockState() === undefined && isConfinedFromOutside() ? named : undefined;
+  return named !== undefined && lockState() === undefined && isConfined() ? named : undefined;
 };
 
 const requireNarrowing = (asked: Tier, outer: Tier | undefined, site: string): void => {

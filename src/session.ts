@@ -78,3 +78,5 @@ export const tappassSession = <R>(options: SessionOptions, fn: (session: Session
 export const currentSession = (): Session | null => scopes.getStore()?.session ?? null;
 
 export const currentScope = (): Scope | undefined => scopes.getStore();
+
+export { withParentCall } from './call-context.ts';

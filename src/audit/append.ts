@@ -3,10 +3,13 @@ import { hash } from 'node:crypto';
 import { writeSync } from 'node:fs';
 import { constants as systemConstants } from 'node:os';
 import { loadAddon } from '../native/addon.ts';
-import { HASH_PREFIX } from './format.ts';
+import { HASH_PREFIX, TAIL_LENGTH } from './format.ts';
 
 export interface LineWriter {
-  /** The line's SHA-256 when all of it is in the kernel, else `-errno`: then a part of it may be in the file. */
+  /**
+   * The line's SHA-256 when all of it is in the kernel, else `-errno`: then a part of it may be in the file. Where the text was not all ASCII, a `+` stands behind the SHA-256: counting bytes costs as much as hashing them, and is
+   * nearly always needless.
+   */
   readonly append: (fd: number, text: string) => string | number;
   readonly digest: (text: string) => string;
 }
@@ -22,7 +25,7 @@ export const portableWriter: LineWriter = {
         if (count === 0) return -systemConstants.errno.EIO;
         written += count;
       }
-      return digest;
+      return line.length === text.length + TAIL_LENGTH ? digest : `${digest}+`;
     } catch (error) {
       return (error as NodeJS.ErrnoException).errno ?? -systemConstants.errno.EIO;
     }

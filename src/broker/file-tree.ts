@@ -1,5 +1,5 @@
 /** Making and removing names beneath the workspace, one held directory at a time. */
-import { fstatSync } from 'node:fs';
+import { closeSync, fstatSync } from 'node:fs';
 import { constants as os } from 'node:os';
 import type { Grant } from '../model/grant.ts';
 import { type DirectoryCalls, HANDLE, O_PATH, SystemError, withDescriptor } from './file-calls.ts';
@@ -9,16 +9,18 @@ import type { Workspace } from './file.ts';
 
 /** Makes the directory and those above it; one that is there already is fine. */
 export const makeDirectory = (workspace: Workspace, grant: Grant | undefined): Promise<{ readonly created: boolean }> =>
-  performFile(workspace, grant, ['mkdir'], async (path) => {
+  performFile(workspace, grant, ['mkdir'], (path) => {
     const { calls, handle } = workspace;
     let created = false;
-    const descend = (directory: number, names: readonly string[]): void => {
-      const [name, ...rest] = names;
-      if (name === undefined) return;
-      created = makeOne(calls, directory, name) || created;
-      withDescriptor(calls.open(directory, name, HANDLE), (next) => descend(next, rest));
-    };
-    descend(handle, path === '' ? [] : path.split('/'));
+    // One descriptor at a time: a path may have two thousand components.
+    let at = calls.open(handle, '', HANDLE);
+    for (const name of path === '' ? [] : path.split('/')) {
+      at = withDescriptor(at, (directory) => {
+        created = makeOne(calls, directory, name) || created;
+        return calls.open(directory, name, HANDLE);
+      });
+    }
+    closeSync(at);
     return { created };
   });
 

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { exportJournal, readJournal, verifyJournal } from '../audit-log.ts';
+import { EXPORT_FORMATS, exportJournal, readJournal, verifyJournal } from '../audit-log.ts';
 import type { AuditFilter } from '../audit-log.ts';
 import { STEP_ALIASES } from '../model/decision.ts';
 import type { AuditEvent } from '../model/event.ts';
@@ -152,19 +152,19 @@ const verify = async (options: VerifyFlags): Promise<void> => {
   if (!report.ok) process.exitCode = EXIT.failed;
 };
 
-const FORMATS = ['ndjson', 'json', 'csv'] as const;
-
 const exportEvents = async (
   options: FilterOptions & { readonly format: string; readonly output?: string },
 ): Promise<void> => {
-  const format = FORMATS.find((known) => known === options.format);
+  const format = EXPORT_FORMATS.find((known) => known === options.format);
   if (format === undefined)
-    throw new UsageError(`Expected --format to be one of ${FORMATS.join(', ')}, got ${JSON.stringify(options.format)}`);
+    throw new UsageError(
+      `Expected --format to be one of ${EXPORT_FORMATS.join(', ')}, got ${JSON.stringify(options.format)}`,
+    );
   const filter = {
     ...filterOf(options),
     ...(options.limit !== undefined && { limit: limitOf(options.limit, Number.MAX_SAFE_INTEGER) }),
   };
-  const lines = Readable.from(exportJournal(directoryOf(options), format, filter));
+  const lines = Readable.from(exportJournal(readJournal(directoryOf(options), filter), format));
   if (options.output === undefined) for await (const line of lines) process.stdout.write(String(line));
   else await pipeline(lines, createWriteStream(options.output, { mode: 0o600, flags: 'wx' }));
 };
@@ -206,7 +206,7 @@ export const registerAudit = (program: Command): void => {
     .option('--json', 'one JSON document on stdout')
     .action(verify);
   withFilters(audit.command('export').description('events for other programs'))
-    .option('--format <format>', FORMATS.join(', '), 'ndjson')
+    .option('--format <format>', EXPORT_FORMATS.join(', '), 'ndjson')
     .option('--output <file>', 'a new file (default: stdout)')
     .addHelpText('after', '\nExample:\n  $ tappass audit export --format csv --agent finance-bot --output finance.csv')
     .action(exportEvents);

@@ -1,6 +1,6 @@
 /** Telephone numbers: international by their calling code, national by their shape, anything else by what is said of it. */
 import { ALNUM, DIGIT, KINDS } from './characters.ts';
-import { joinGroups, type Group } from './number-chains.ts';
+import { followsCode, joinGroups, type Group } from './number-chains.ts';
 import type { TextView } from './text-view.ts';
 
 const kind = (text: string, index: number): number => KINDS[text.charCodeAt(index)] ?? 0;
@@ -78,7 +78,12 @@ export const matchPhone = (view: TextView, groups: readonly Group[], from: numbe
   const first = groups[from] as Group;
   const most = windows(groups, from);
   const plus = text[first.start - 1] === '+' || (text[first.start - 1] === '(' && text[first.start - 2] === '+');
-  const zeroes = !plus && text.startsWith('00', first.start) && text[first.start + 2] !== '0';
+  const zeroes =
+    !plus &&
+    text.startsWith('00', first.start) &&
+    text[first.start + 2] !== '0' &&
+    first.end - first.start <= 5 &&
+    !continues(text, groups, from);
   if (plus || zeroes) {
     for (let count = most; count > 0; count -= 1) {
       if (!free(text, (groups[from + count - 1] as Group).end)) continue;
@@ -119,12 +124,27 @@ const lengths = (groups: readonly Group[], from: number, count: number): string 
   return shape;
 };
 
+/** Groups that go on after other digits or a code, with nothing but a space between. */
+const continues = (text: string, groups: readonly Group[], from: number): boolean =>
+  followsCode(text, (groups[0] as Group).start) || (from > 0 && groups[from]?.gap === ' ');
+
 /** Shapes that hardly anything else has: the North American plan, and trunk zeros with several groups. */
 const isNational = (text: string, groups: readonly Group[], from: number, count: number, digits: string): boolean => {
   const shape = lengths(groups, from, count);
   const gap = groups[from + 1]?.gap ?? '';
   const before = text[(groups[from] as Group).start - 1];
   if (before === '.' || before === '-' || before === '/' || before === '$' || before === '#') return false;
+  if (
+    followsCode(text, (groups[0] as Group).start) ||
+    (digits.startsWith('0') && continues(text, groups, from)) ||
+    shape === '324'
+  )
+    return false;
+  const even = groups.slice(from + 2, from + count).every((group) => group.gap === gap);
+  if (shape === '3322') return even && /^[2-9]/u.test(digits);
+  if (shape === '2334') return even && gap === '-' && hasCallingCode(digits);
+  if (count === 1) return /^(?:0[2-9]\d{9}|0[4-9]\d{8}|1[3-9]\d{9})$/u.test(digits);
+  if (gap.includes('(') && /^0[1-9]\d{8,9}$/u.test(digits)) return true;
   if (shape === '334') return /^[2-9]\d\d[2-9]/u.test(digits) && (groups[from + 2]?.gap ?? '').length <= 1;
   if (shape === '1334') return /^1[2-9]\d\d[2-9]/u.test(digits) && groups[from + 2]?.gap === groups[from + 3]?.gap;
   if (shape === '22222' && digits.startsWith('0'))
@@ -142,5 +162,7 @@ const isSpokenOf = (view: TextView, groups: readonly Group[], from: number, coun
   if (digits.length < 6 || digits.length > 13 || count > 6 || /^(\d)\1+$/u.test(digits)) return false;
   if (count > 1 && (kind(view.text, last.end) & DIGIT) !== 0) return false;
   if (count === 1 && digits.length < 7) return false;
-  return view.topics.near('phone', first.start, last.end, 32, 10);
+  return (
+    view.topics.near('phone', first.start, last.end, 32, 10) || view.topics.near('line', first.start, last.end, 3, 8)
+  );
 };

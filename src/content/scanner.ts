@@ -40,8 +40,6 @@ export interface ContentRewrite {
 }
 
 export interface ContentScanner {
-  /** False when both kinds are off: nothing to do for any value. */
-  readonly active: boolean;
   /** What is there; the value is not touched. */
   scan(value: unknown): Findings;
   scanText(text: string, label?: string): Findings;
@@ -55,8 +53,8 @@ export interface ContentScanner {
   /** The copy for the journal: everything found is masked, also what a flag only reports or blocks. */
   record(value: unknown): Transformed;
   transformText(text: string, label?: string): { readonly text: string; readonly findings: Findings };
-  /** For streams: the spans of a text that `transform` would replace. */
-  spansIn(text: string): readonly Span[];
+  /** For streams: the spans that `transform` would replace, and all that was found. */
+  inspect(text: string): { readonly spans: readonly Span[]; readonly findings: Findings };
 }
 
 /** Secrets registered for the whole process. */
@@ -96,7 +94,6 @@ export const createContentScanner = (options: ContentScannerOptions = {}): Conte
   const only = (span: Span): boolean => replaced(span.kind);
 
   return {
-    active: true,
     scan: (value) => walk(value, { replace: () => false }).findings,
     scanText: (content, label = '') => findingsOf(text.scan(content, label)),
     transform: (value, { exempt = [] } = {}) => walk(value, { replace: replaced, exempt }),
@@ -114,7 +111,10 @@ export const createContentScanner = (options: ContentScannerOptions = {}): Conte
       const spans = text.scan(content, label);
       return { text: replaceSpans(content, spans.filter(only)), findings: findingsOf(spans) };
     },
-    spansIn: (content) => text.scan(content).filter(only),
+    inspect: (content) => {
+      const spans = text.scan(content);
+      return { spans: spans.filter(only), findings: findingsOf(spans) };
+    },
   };
 };
 

@@ -60,6 +60,11 @@ const operatorEnd = (text: string, from: number): { readonly end: number; readon
     text.slice(index, index + 32),
   );
   if (typed !== null) return { end: index + typed[0].length, loose: false };
+  // <add key="Password" value="…"/>
+  const attribute = /^ value ?= ?/u.exec(
+    text.slice(closed && isQuote(at(text, index - 1)) ? index : index - 1, index + 9),
+  );
+  if (closed && attribute !== null) return { end: text.indexOf('=', index) + 1, loose: false };
   const operator = /^(?:={1,3}>?|:{1,3}={0,3}|\?{1,2}=|\+=|\.=|>|\|\|=?|<-)/u.exec(rest);
   if (operator !== null) return { end: index + operator[0].length, loose: false };
   if (rest.startsWith(',') && closed) return { end: index + 1, loose: true };
@@ -148,7 +153,7 @@ export const matchAssignment = (view: TextView, wordStart: number, wordEnd: numb
 
 /** `Authorization: Bearer …`, `token: Basic …`: the word after the operator is the scheme, the next one the secret. */
 const matchScheme = (view: TextView, from: number): void => {
-  const scheme = /^(?:Bearer|Basic|Token|Digest|ApiKey|Negotiate|SSWS|GenieKey)\s{1,4}/iu.exec(
+  const scheme = /^(?:Bearer|Basic|Token|Digest|Api-?Key|Api-Token|Negotiate|SSWS|GenieKey)\s{1,4}/iu.exec(
     view.text.slice(from, from + 16),
   );
   if (scheme === null) return;

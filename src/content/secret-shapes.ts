@@ -49,7 +49,7 @@ const bodyEnd = (text: string, from: number): number => {
 export const matchJwt = (view: TextView, start: number): void => {
   const { text } = view;
   if (!text.startsWith('eyJ', start) || start < view.takenUntil) return;
-  if (start > 0 && (kind(text, start - 1) & (BASE64URL | DOT)) !== 0 && !/[.-]/u.test(text.charAt(start - 1))) return;
+  if (start > 0 && (kind(text, start - 1) & (BASE64URL | DOT)) !== 0 && !/[._-]/u.test(text.charAt(start - 1))) return;
   const end = view.runEnd(start, BASE64URL | DOT | EQUALS);
   const parts = text.slice(start, Math.min(end, start + 8_192)).split('.');
   const [header = '', payload = ''] = parts;
@@ -80,14 +80,8 @@ export const matchUrl = (view: TextView, colon: number): void => {
   const user = text.slice(from, separator);
   const password = text.slice(separator + 1, last);
   if (/^(?:\$|\{|<|%[({]|\*+$|\[)/u.test(password) || /^(?:\$\{|\{)/u.test(user) || password.includes('://')) return;
-  if (isFiller(password, 0, password.length)) return;
-  if (
-    /^(?:pass(?:word)?|pwd|xxx+|your[-_ ]?password|secret|changeme)$/iu.test(password) &&
-    /^(?:user(?:name)?|your[-_ ]?user(?:name)?|name|login)$/iu.test(user) &&
-    /^user(?:name)?$/iu.test(user) &&
-    password.toLowerCase() !== 'pass'
-  )
-    return;
+  if (password.length < 4 || isFiller(password, 0, password.length) || /^(.)\1+$/u.test(password)) return;
+  if (/^(?:(?:my)?password|xxx+|secret|changeme|your[-_ ].*|replace.*|insert.*|example.*)$/iu.test(password)) return;
   emit(view, separator + 1, last, 'url-password', 0.9);
 };
 
@@ -171,4 +165,37 @@ export const matchPipeToken = (view: TextView, pipe: number): void => {
     (kind(view.text, pipe + 1) & HEX) !== 4096
   )
     emit(view, start, end, 'facebook-token');
+};
+
+/** `curl -u user:password`, `--user user:password`. `from` is behind the option. */
+const CREDENTIALS = /["']?([^\s:"'$<{]{1,64}):([^\s"'<>{}]{3,256})/uy;
+export const matchCurlUser = (view: TextView, start: number, from: number): void => {
+  CREDENTIALS.lastIndex = from;
+  const found = CREDENTIALS.exec(view.text);
+  if (found?.[2] === undefined || !view.text.slice(Math.max(0, start - 300), start).includes('curl')) return;
+  if (/^(?:\$\{?[A-Z_]+|pass(?:word)?|xxx+|\.\.\.)$/u.test(found[2]) || isFiller(found[2], 0, found[2].length)) return;
+  emit(view, CREDENTIALS.lastIndex - found[2].length, CREDENTIALS.lastIndex, 'curl-user', 0.85);
+};
+
+const KIND = /kind["']?:[ \t]{0,8}["']?secret\b/iuy;
+const ENTRY =
+  /^[ \t]+["']?[\w.-]{1,120}["']?:[ \t]{0,40}(?:[|>][-+]?\s{1,40})?["']?([A-Za-z0-9+/]{8,8000}={0,2})["']?,?[ \t\r]*$/gmu;
+/** How far around `kind: Secret` its data is looked for. */
+const MANIFEST = 4_000;
+
+/** The values under `data:` of a Kubernetes Secret, in base64. */
+export const matchManifest = (view: TextView, start: number): void => {
+  KIND.lastIndex = start;
+  if (start < view.manifestUntil || !KIND.test(view.text)) return;
+  const from = Math.max(view.manifestUntil, start - MANIFEST);
+  const part = view.text.slice(from, start + MANIFEST);
+  view.manifestUntil = start + MANIFEST;
+  const data = /^[ \t]{0,40}["']?data["']?:/mu.exec(part);
+  if (data === null) return;
+  for (const entry of part.slice(data.index).matchAll(ENTRY)) {
+    const value = entry[1] ?? '';
+    if (!/\d|[A-Z].*[a-z]|=$/u.test(value) || value.length % 4 !== 0) continue;
+    const at = from + data.index + entry.index + entry[0].indexOf(value);
+    emit(view, at, at + value.length, 'kubernetes-secret', 0.85);
+  }
 };

@@ -20,7 +20,7 @@ import {
   UPPER,
   WORD,
 } from './characters.ts';
-import { isFiller } from './secret-values.ts';
+import { isFiller, isJumbled } from './secret-values.ts';
 import type { TextView } from './text-view.ts';
 
 /** Prefix (exact case), rule, alphabet of the rest, fewest and (where the format is fixed) most characters. */
@@ -39,12 +39,8 @@ export const TOKEN_ROWS: readonly Row[] = [
   ['glagent-', 'gitlab-token', B64URL_DOT, 50],
   ['GR1348941', 'gitlab-token', BASE64URL, 20],
   ['_gitlab_session=', 'gitlab-session', ALNUM, 32],
-  ...many(
-    'xoxb- xoxp- xoxa- xoxr- xoxs- xoxo- xoxe- xoxc- xoxd- xoxe.',
-    'slack-token',
-    ALNUM | DASH | DOT | PERCENT,
-    10,
-  ),
+  ...many('xoxb- xoxp- xoxa- xoxr- xoxs- xoxo- xoxe- xoxc- xoxd-', 'slack-token', ALNUM | DASH | PERCENT, 10),
+  ['xoxe.', 'slack-token', ALNUM | DASH | DOT, 60],
   ['xapp-', 'slack-token', ALNUM | DASH, 20],
   ...many('sk-proj- sk-svcacct- sk-admin- sk-None-', 'openai-key', BASE64URL, 20),
   ...many('sk-ant- sk-or-v1-', 'model-key', BASE64URL, 20),
@@ -74,7 +70,7 @@ export const TOKEN_ROWS: readonly Row[] = [
   ['rubygems_', 'rubygems-key', HEXL, 48],
   ['CLOJARS_', 'clojars-token', ALNUM, 60],
   ...many('dckr_pat_ dckr_oat_', 'docker-token', BASE64URL, 20),
-  ['dapi', 'databricks-token', HEXL | DASH, 32, 34],
+  ['dapi', 'databricks-token', HEX | DASH, 32, 34],
   ...many('dop_v1_ doo_v1_ dor_v1_', 'digitalocean-token', HEXL, 64),
   ...many('shpat_ shpca_ shppa_ shpss_', 'shopify-token', ALNUM, 32),
   ...many('sq0atp- sq0csp-', 'square-token', BASE64URL, 22),
@@ -166,15 +162,18 @@ export const matchToken = (view: TextView, row: Row, start: number): void => {
   const [prefix, rule, alphabet, min, max] = row;
   const { text } = view;
   if (!text.startsWith(prefix, start)) return;
-  if (start > 0 && ((KINDS[text.charCodeAt(start - 1)] ?? 0) & ALNUM) !== 0 && prefix.length < 12) return;
+  const before = start === 0 ? 0 : (KINDS[text.charCodeAt(start - 1)] ?? 0);
+  if ((before & ALNUM) !== 0 && prefix.length < 12) return;
+  if (prefix.length < 5 && (before & (DOT | DASH | UNDERSCORE)) !== 0) return;
   const from = start + prefix.length;
   let end = view.runEnd(from, alphabet);
   // Punctuation that ends a sentence is no part of a token.
   while (end > from && ((KINDS[text.charCodeAt(end - 1)] ?? 0) & (DOT | DASH)) !== 0) end -= 1;
   const length = end - from;
   if (length < min || (max !== undefined && length > max)) return;
-  if (isFiller(text, from, end)) return;
-  if (!mixed(text, from, end) && max === undefined && length < 60 && prefix.length < 5) return;
+  if (isFiller(text, from, end) || /^(\d)\1+$/u.test(text.slice(from, end))) return;
+  if (prefix.startsWith('xox') && (length < 14 || !/^(?:\d|%|xox|\d-)/u.test(text.slice(from, from + 3)))) return;
+  if (prefix.length < 5 && !mixed(text, from, end)) return;
   view.emit({ start, end, kind: 'secret', type: 'SECRET', rule, score: 0.95 });
 };
 
@@ -183,6 +182,7 @@ const mixed = (text: string, from: number, end: number): boolean => {
   let kinds = 0;
   for (let at = from; at < end; at += 1) kinds |= KINDS[text.charCodeAt(at)] ?? 0;
   return (
-    (kinds & (DIGIT | PLUS_SLASH)) !== 0 || (kinds & ALNUM) === UPPER || (kinds & (UPPER | LOWER)) === (UPPER | LOWER)
+    (kinds & (DIGIT | PLUS_SLASH)) !== 0 ||
+    ((kinds & (UPPER | LOWER)) === (UPPER | LOWER) && end - from < 40 && isJumbled(text.slice(from, end)))
   );
 };

@@ -25,6 +25,8 @@ const PLACEHOLDER =
 /** A reference to a secret, a template, a word that stands for one. */
 export const isPlaceholder = (value: string): boolean =>
   value.length < 3 ||
+  value.startsWith('-----') ||
+  /^[a-z][a-z0-9+.-]{1,20}:\/\//iu.test(value) ||
   isFiller(value, 0, value.length) ||
   PLACEHOLDER.test(value) ||
   (value.length <= 200 && /(?:EXAMPLE$|_here>?$|-here>?$|[-_](?:goes|placeholder)\b|\.\.\.$)/iu.test(value));
@@ -47,7 +49,7 @@ export type NameStrength = 'password' | 'secret' | 'weak';
 /** `quoted`: the value stood between quotes, or is the whole value of a field. */
 export const isSecretValue = (value: string, strength: NameStrength, quoted: boolean): boolean => {
   if (isPlaceholder(value)) return false;
-  if (!quoted && CODE.test(value)) return false;
+  if (!quoted && CODE.test(value) && (value.length < 40 || !/\d/u.test(value) || /[()[\]]/u.test(value))) return false;
   if (strength === 'weak') return isRandom(value);
   if (strength === 'secret')
     return value.length >= 8 && !(NAME.test(value) && (value.length < 20 || entropyOf(value) < 3.6));
@@ -56,12 +58,34 @@ export const isSecretValue = (value: string, strength: NameStrength, quoted: boo
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/iu;
 
+/** `jjwt-jackson-0.11.2`, `id-Gost28147-89-None`: words and short numbers between separators. */
+const isCompound = (value: string): boolean => {
+  const parts = value.split(/[-_.:/+=,]+/u).filter((part) => part !== '');
+  return (
+    parts.length > 1 &&
+    parts.every((part) => /^(?:[A-Za-z]*\d{0,5}|\d{1,10}|v?\d+[A-Za-z]?|rc\d+)$/u.test(part) && !isJumbled(part))
+  );
+};
+
+/** Letters that change case more often than words do: `sudAYxqVIhaWXi`. */
+export const isJumbled = (value: string): boolean => {
+  const changes = value.match(/[a-z](?=[A-Z])|[A-Z](?=[a-z])/gu)?.length ?? 0;
+  return value.length >= 10 && changes >= value.length * 0.36;
+};
+
+/** The alphabet, or ten digits in order: a table of characters, or an example. */
+const SEQUENCE = /abcdefgh|hijklmno|qrstuvwx|01234567|12345678901234/iu;
+
 /** Long enough, mixed, and with more surprise in it than names and numbers have. */
 export const isRandom = (value: string): boolean => {
-  if (value.length < 10 || value.length > 4096 || /[\s<>(){}]/u.test(value) || NAME.test(value)) return false;
+  if (value.length < 10 || value.length > 4096 || /[\s<>(){}]/u.test(value)) return false;
+  if (NAME.test(value) && !isJumbled(value)) return false;
   if (UUID.test(value)) return true;
+  if (SEQUENCE.test(value) || isCompound(value)) return false;
+  if (/^\d{15,}$/u.test(value)) return true;
+  if (/^[A-Za-z]{12,}$/u.test(value)) return isJumbled(value) && entropyOf(value) >= 3.1;
   const kinds = kindsOf(value);
   if ((kinds & DIGIT) === 0 || (kinds & (LOWER | UPPER)) === 0) return false;
   if (/^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|^v?\d+\.\d+(?:\.|$)/u.test(value)) return false;
-  return entropyOf(value) >= (value.length < 16 ? 3.1 : 3.3);
+  return entropyOf(value) >= (value.length < 18 ? 3 : 3.2);
 };

@@ -6,6 +6,8 @@ import {
   matchEntraSecret,
   matchJwt,
   matchKeyBlock,
+  matchCurlUser,
+  matchManifest,
   matchMaxMindKey,
   matchPipeToken,
   matchSignature,
@@ -37,4 +39,7 @@ export const SECRET_TRIGGERS: readonly Trigger[] = [
   { word: '_mmk', match: matchMaxMindKey },
   { word: 'sig=', match: (view, _start, end) => matchSignature(view, end) },
   { word: '|', match: matchPipeToken },
+  { word: 'kind', match: matchManifest },
+  { word: ' -u ', match: matchCurlUser },
+  { word: ' --user ', match: matchCurlUser },
 ];

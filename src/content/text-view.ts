@@ -30,7 +30,9 @@ export class TextView {
   takenUntil = 0;
   /** The `@` that ends the credentials of a URL: no e-mail address, whatever stands around it. */
   userinfoAt = -1;
+  manifestUntil = 0;
   ipv6Until = 0;
+  macUntil = 0;
   birthUntil = 0;
   readonly #runs: Run[] = [];
   readonly #found = new Map<string, number>();

@@ -152,6 +152,7 @@ export class ValueWalk {
     const naming = this.#naming(record as Readonly<Record<string, unknown>>);
     let copy: Record<string, unknown> | undefined;
     let renamed = false;
+    let taken: Map<string, number> | undefined;
     const names = Object.keys(record);
     for (const [index, name] of names.entries()) {
       const item = (record as Readonly<Record<string, unknown>>)[name];
@@ -163,7 +164,7 @@ export class ValueWalk {
       if (copy === undefined && (masked !== item || maskedName !== name)) copy = copyOf(record, names.slice(0, index));
       if (copy === undefined) continue;
       renamed ||= maskedName !== name;
-      const target = maskedName === name ? name : freeName(maskedName, copy, record);
+      const target = maskedName === name ? name : freeName(maskedName, copy, record, (taken ??= new Map()));
       Object.defineProperty(copy, target, { value: masked, enumerable: true, writable: true, configurable: true });
     }
     if (renamed) this.#options.changed?.(this.#pointer(), copy);
@@ -219,10 +220,9 @@ export class ValueWalk {
       if (masked !== item) changes.set(name, masked);
     }
     if (changes.size === 0) return error;
-    const copy = Object.create(
-      Object.getPrototypeOf(error) as object | null,
-      Object.getOwnPropertyDescriptors(error),
-    ) as Error;
+    // A native error under the same class: what tells errors by their make (`isError`, structured clones) goes on working.
+    const copy = Object.setPrototypeOf(new Error(''), Object.getPrototypeOf(error) as object | null) as Error;
+    Object.defineProperties(copy, Object.getOwnPropertyDescriptors(error));
     for (const [name, value] of changes) {
       Object.defineProperty(copy, name, {
         value,
@@ -241,18 +241,23 @@ export class ValueWalk {
     if (text === undefined) return bytes;
     const masked = this.#string(text, label);
     if (masked === text) return bytes;
-    const encoded = new TextEncoder().encode(masked);
-    // A Buffer stays a Buffer, without naming node: the constructor of the value makes the new one.
-    const from = (bytes.constructor as { readonly from?: (source: Uint8Array) => Uint8Array }).from;
-    return from === undefined ? encoded : from.call(bytes.constructor, encoded);
+    return bytesLike(bytes, masked);
   }
 }
 
-/** Two masked names must not fall together, nor upon a name that is there. */
-const freeName = (wanted: string, copy: object, record: object): string => {
-  const taken = (name: string): boolean => Object.hasOwn(copy, name) || Object.hasOwn(record, name);
-  let name = wanted;
-  for (let times = 2; taken(name); times += 1) name = `${wanted}_${times}`;
+/** A Buffer for a Buffer, without naming node: the constructor of the value makes the new one. */
+export const bytesLike = (like: Uint8Array, text: string): Uint8Array => {
+  const encoded = new TextEncoder().encode(text);
+  const { from } = like.constructor as { readonly from?: (source: Uint8Array) => Uint8Array };
+  return from === undefined ? encoded : from.call(like.constructor, encoded);
+};
+
+/** Two masked names must not fall together, nor upon a name that is there. `last` keeps many of them from being tried in turn. */
+const freeName = (wanted: string, copy: object, record: object, last: Map<string, number>): string => {
+  let times = last.get(wanted) ?? 1;
+  let name = times === 1 ? wanted : `${wanted}_${times}`;
+  while (Object.hasOwn(copy, name) || Object.hasOwn(record, name)) name = `${wanted}_${(times += 1)}`;
+  last.set(wanted, times);
   return name;
 };
 

@@ -53,7 +53,7 @@ export class Edits {
   }
 
   #positionAt(offset: number): Position {
-    const start = this.#text.lastIndexOf('\n', offset - 1) + 1;
+    const start = offset === 0 ? 0 : this.#text.lastIndexOf('\n', offset - 1) + 1;
     let line = 1;
     for (let at = this.#text.indexOf('\n'); at >= 0 && at < start; at = this.#text.indexOf('\n', at + 1)) line += 1;
     return { line, column: offset - start + 1 };

@@ -55,6 +55,7 @@ interface Outcome {
   readonly error?: Failure;
   readonly logs: readonly Log[];
   readonly usage: { durationMs: number; cpuMs: number; toolCalls: number; logsDropped: boolean };
+  readonly degraded?: readonly string[];
 }
 
 export const execute = async (execution: Execution): Promise<Outcome> => new Run(execution).outcome();
@@ -268,7 +269,8 @@ class Run implements HostRun {
   #told(status: Status, cpuMs: number, error?: Failure): Outcome {
     const durationMs = Math.round((performance.now() - this.#started) * 1000) / 1000;
     const usage = { durationMs, cpuMs, toolCalls: this.#toolCalls, logsDropped: this.#logsDropped };
-    return { status, ...(error === undefined ? {} : { error }), logs: this.#logs, usage };
+    const degraded = this.#running?.locked === false ? { degraded: ['kernel-lock'] as const } : {};
+    return { status, ...(error === undefined ? {} : { error }), logs: this.#logs, usage, ...degraded };
   }
 }
 

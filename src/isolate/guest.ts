@@ -35,6 +35,7 @@ export class Guest {
   readonly #wake: Wake;
   readonly #timers = new Map<number, NodeJS.Timeout>();
   #run = 0;
+  #cpuBefore = 0n;
   #deadline: NodeJS.Timeout | undefined;
   #ended = false;
   #onEnd: () => void = () => {};
@@ -71,6 +72,7 @@ export class Guest {
   start(message: RunMessage, onEnd: () => void): void {
     this.#run = message.run;
     this.#onEnd = onEnd;
+    this.#cpuBefore = this.#isolate.cpuTime;
     this.#deadline = setTimeout(() => this.#end('timeout'), message.timeoutMs);
     void this.#begin(message).catch((error: unknown) => this.#fail(error));
   }
@@ -176,7 +178,7 @@ export class Guest {
     if (this.#ended) return;
     let cpuMs = 0;
     try {
-      cpuMs = Number(this.#isolate.cpuTime) / 1e6;
+      cpuMs = Math.max(0, Number(this.#isolate.cpuTime - this.#cpuBefore) / 1e6);
     } catch {
       // Disposed already: its clock is gone.
     }

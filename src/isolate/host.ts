@@ -51,9 +51,11 @@ export class IsolateHost {
   readonly #abandoned = new Set<number>();
   #lastRun = 0;
   #ready = false;
+  #pid: number | undefined;
   #retired = false;
   #dead = false;
   #stderr = '';
+  #how: string | undefined;
   #missing: string | undefined;
   #cause:
     | { readonly status: 'timeout' | 'memory' | 'crashed'; readonly runs: readonly number[]; readonly reason: string }
@@ -64,16 +66,14 @@ export class IsolateHost {
   constructor(started: StartedHost, events: HostEvents) {
     this.#started = started;
     this.#events = events;
-    const { process: child, channel } = started;
-    channel.on('data', (chunk: Buffer) => this.#receive(chunk));
-    channel.on('error', () => this.kill('the channel broke'));
-    channel.on('close', () => this.kill('the channel closed'));
-    child.stderr?.on('data', (chunk: Buffer) => {
+    started.output.on('data', (chunk: Buffer) => this.#receive(chunk));
+    started.errors.on('data', (chunk: Buffer) => {
       if (this.#stderr.length < 4096) this.#stderr += chunk.toString('latin1').slice(0, 4096);
     });
-    child.on('error', (error) => this.#die(`it could not be started: ${error.message}`));
-    child.on('exit', (code, signal) => this.#die(signal === null ? `it exited with code ${code}` : `it got ${signal}`));
-    this.#setRef(true);
+    // Why a pipe broke is told by how the process ended.
+    for (const pipe of [started.input, started.output, started.errors]) pipe.on('error', () => this.#killProcess());
+    void started.ended.then((how) => this.#die(how));
+    this.#send(started.lock ?? { type: 'run-unlocked' });
   }
 
   get isReady(): boolean {
@@ -92,19 +92,24 @@ export class IsolateHost {
     return this.#lastRun;
   }
   get pid(): number | undefined {
-    return this.#started.process.pid;
+    return this.#pid;
+  }
+  /** False where the program accepted a host that the kernel does not hold. */
+  get isLocked(): boolean {
+    return this.#started.lock !== undefined;
   }
   /** The layer whose absence kept the host from locking itself. */
   get missing(): string | undefined {
     return this.#missing;
   }
-  /** Last words of a host that died before it was ready. */
+  /** How a host died, and its last words. */
   get lastWords(): string {
-    return this.#stderr.trim().slice(0, 1000);
+    return `${this.#how ?? ''} ${this.#stderr.trim().slice(0, 1000)}`.trim();
   }
 
   /** Sends a guest; returns the way to talk to it. */
   start(run: HostRun): {
+    readonly locked: boolean;
     reply(reply: Omit<ReplyMessage, 'type' | 'run'>): void;
     stop(): void;
     fault(reason: string): void;
@@ -119,6 +124,7 @@ export class IsolateHost {
     this.#setRef(true);
     this.#send({ type: 'run', run: id, ...run.message });
     return {
+      locked: this.isLocked,
       reply: (reply) => {
         if (this.#active.has(id)) this.#send({ type: 'reply', run: id, ...reply });
       },
@@ -185,6 +191,7 @@ export class IsolateHost {
         return;
       }
       this.#ready = true;
+      this.#pid = message.pid;
       this.#setRef(this.#active.size > 0);
       this.#events.onChange(this);
       return;
@@ -226,7 +233,7 @@ export class IsolateHost {
   }
 
   #send(message: unknown): void {
-    if (!this.#dead && !this.#started.channel.destroyed) this.#started.channel.write(encodeFrame(message));
+    if (!this.#dead && this.#started.input.writable) this.#started.input.write(encodeFrame(message));
   }
 
   #end(id: number, end: HostEnd): void {
@@ -254,6 +261,7 @@ export class IsolateHost {
   #die(how: string): void {
     if (this.#dead) return;
     this.#dead = true;
+    this.#how = how;
     const outOfMemory = /out of memory|heap limit|Allocation failed/iu.test(this.#stderr);
     const runs = [...this.#active.keys()];
     const cause = this.#cause ?? {
@@ -266,23 +274,18 @@ export class IsolateHost {
       const reason = guilty ? cause.reason : `the isolate host died: ${cause.reason}`;
       this.#end(run, { status: guilty ? cause.status : 'crashed', reason });
     }
-    this.#started.channel.destroy();
+    for (const pipe of [this.#started.input, this.#started.output, this.#started.errors]) pipe.destroy();
     this.#events.onChange(this);
   }
 
   #killProcess(): void {
     this.#retired = true;
-    this.#started.process.kill('SIGKILL');
+    this.#started.kill();
   }
 
   /** An idle host must not keep the program alive. */
   #setRef(held: boolean): void {
-    const { process: child, channel } = this.#started;
-    const handles = [child, channel, child.stderr] as readonly ({ ref?(): void; unref?(): void } | null)[];
-    for (const handle of handles) {
-      if (held) handle?.ref?.();
-      else handle?.unref?.();
-    }
+    if (!this.#dead) this.#started.hold(held);
   }
 }
 

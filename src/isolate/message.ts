@@ -38,14 +38,31 @@ export interface StopMessage {
   readonly run: number;
 }
 
-export type ParentMessage = RunMessage | ReplyMessage | StopMessage;
+/** The first message to a host that locks itself: a compiled profile as text. */
+export interface LockMessage {
+  readonly type: 'lock';
+  readonly handledFs: string;
+  readonly handledNet: string;
+  readonly scoped: string;
+  /** Base64. */
+  readonly filter: string;
+  /** A directory that it can open before and must not be able to open after. */
+  readonly probe: string;
+}
+
+/** The first message to a host that runs unlocked. */
+export interface UnlockedMessage {
+  readonly type: 'run-unlocked';
+}
+
+export type ParentMessage = LockMessage | UnlockedMessage | RunMessage | ReplyMessage | StopMessage;
 
 export const LOG_LEVELS = ['log', 'info', 'warn', 'error', 'debug'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export type HostMessage =
-  /** Locked and able to take a guest. `layers`: what the kernel holds, in the host's own words (a claim, not a proof). */
-  | { readonly type: 'ready'; readonly layers: readonly string[] }
+  /** Locked, with so many threads that proved it, and able to take a guest. Said before any guest could lie. */
+  | { readonly type: 'ready'; readonly pid: number; readonly threads: number }
   /** The host could not lock itself, and will take no guest. */
   | { readonly type: 'unlocked'; readonly missing: string }
   | { readonly type: 'log'; readonly run: number; readonly level: LogLevel; readonly text: string }
@@ -81,7 +98,7 @@ const isListOf =
     Array.isArray(value) && value.length <= 1000 && value.every(check);
 
 const SHAPES: Readonly<Record<HostMessage['type'], Shape>> = {
-  ready: { layers: isListOf(isShortText) },
+  ready: { pid: isCount, threads: isAmount },
   unlocked: { missing: isShortText },
   log: { run: isCount, level: isOneOf(LOG_LEVELS), text: isText },
   dropped: { run: isCount },

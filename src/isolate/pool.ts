@@ -1,7 +1,7 @@
 /** Isolate hosts kept ready: which guest goes where, how many hosts there are, and when one has served long enough. */
 import { availableParallelism, totalmem } from 'node:os';
 import { IsolateHost, type HostRun } from './host.ts';
-import { startHost, type StartedHost } from './start-host.ts';
+import { CannotLock, startLockedHost, startUnlockedHost, type StartedHost } from './start-host.ts';
 
 export interface PoolOptions {
   /** Most hosts for shared guests (default: one for each core, one for each 512 MB, at most 8). */
@@ -14,6 +14,11 @@ export interface PoolOptions {
   readonly runsPerHost?: number;
   /** Resident memory, in MB, above which an idle host is replaced (default 160). */
   readonly idleHostMb?: number;
+  /**
+   * Layers whose absence is accepted. `kernel-lock`: where this machine cannot lock a host, guests run in one that
+   * isolated-vm alone holds; their results say `degraded`. Default: none, and such guests are refused.
+   */
+  readonly allowDegraded?: readonly 'kernel-lock'[];
   /** For tests: another way to start a host. */
   readonly startHost?: () => StartedHost;
 }
@@ -40,6 +45,7 @@ export class Pool {
   readonly #dedicated = new Map<string, IsolateHost>();
   #queue: Waiting[] = [];
   #failedStarts = 0;
+  #lastKey = 0;
   #watch: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -51,7 +57,8 @@ export class Pool {
       guestsPerHost: options.guestsPerHost ?? 8,
       runsPerHost: options.runsPerHost ?? 2000,
       idleHostMb: options.idleHostMb ?? 160,
-      startHost: options.startHost ?? startHost,
+      allowDegraded: options.allowDegraded ?? [],
+      startHost: options.startHost ?? startLockedHost,
     };
     // The others follow when the first is ready, so that the first guest does not wait for all of them.
     if (this.#options.prewarm > 0) this.#add();
@@ -120,24 +127,40 @@ export class Pool {
     this.#dedicated.clear();
   }
 
+  /** Throws HostUnavailable. */
+  #startHost(onChange: (host: IsolateHost) => void): IsolateHost {
+    try {
+      return new IsolateHost(this.#options.startHost(), { onChange });
+    } catch (error) {
+      if (!(error instanceof CannotLock)) throw error;
+      if (!this.#options.allowDegraded.includes('kernel-lock')) {
+        throw new HostUnavailable(`this machine cannot lock an isolate host: ${error.message}`);
+      }
+      return new IsolateHost(startUnlockedHost(), { onChange });
+    }
+  }
+
   #startDedicated(session: string | undefined): Promise<IsolateHost> {
     return new Promise((resolve, reject) => {
-      const host = new IsolateHost(this.#options.startHost(), {
-        onChange: (changed) => {
-          if (changed.isReady) resolve(changed);
-          if (!changed.isDead) return;
-          this.#dedicated.delete(key);
-          reject(this.#unavailable(changed));
-        },
+      const host = this.#startHost((changed) => {
+        if (changed.isReady) resolve(changed);
+        if (!changed.isDead) return;
+        this.#dedicated.delete(key);
+        reject(this.#unavailable(changed));
       });
-      const key = session ?? `run ${host.pid}`;
+      const key = session ?? `run ${(this.#lastKey += 1)}`;
       this.#dedicated.set(key, host);
     });
   }
 
   #add(): void {
-    const host = new IsolateHost(this.#options.startHost(), { onChange: (changed) => this.#changed(changed) });
-    this.#shared.push(host);
+    try {
+      this.#shared.push(this.#startHost((changed) => this.#changed(changed)));
+    } catch (error) {
+      this.#failedStarts = MOST_FAILED_STARTS;
+      for (const { failed } of this.#queue.splice(0)) failed(error as Error);
+      this.#refusal = error instanceof HostUnavailable ? error : new HostUnavailable(String(error));
+    }
   }
 
   #changed(host: IsolateHost): void {
@@ -157,9 +180,13 @@ export class Pool {
   }
 
   #lastFailure: IsolateHost | undefined;
+  #refusal: HostUnavailable | undefined;
 
   #unavailable(host: IsolateHost | undefined = this.#lastFailure): HostUnavailable {
-    if (host?.missing !== undefined) return new HostUnavailable(host.missing);
+    if (this.#refusal !== undefined && host === undefined) return this.#refusal;
+    if (host?.missing !== undefined) {
+      return new HostUnavailable(`this machine cannot lock an isolate host: ${host.missing}`);
+    }
     return new HostUnavailable(`no isolate host could be started: ${host?.lastWords ?? 'unknown reason'}`);
   }
 

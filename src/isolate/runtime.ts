@@ -285,6 +285,11 @@ export const installGuest = (
     about['blockedBy'] = text('blockedBy', 200);
     return about as unknown as { name: string; message: string };
   };
+  let rehearsing = true;
+  const end = (status: string, json: string | undefined): void => {
+    if (rehearsing) rehearsing = false;
+    else send('end', status, json);
+  };
   const fail = (thrown: unknown): void => {
     let json: string;
     try {
@@ -292,7 +297,7 @@ export const installGuest = (
     } catch {
       json = '{"name":"Error","message":"The guest threw something that cannot be described"}';
     }
-    send('end', 'error', json);
+    end('error', json);
   };
   const finish = (value: unknown): void => {
     try {
@@ -307,7 +312,7 @@ export const installGuest = (
           `Expected a value of at most ${config.resultChars} characters of JSON, got ${json.length}`,
         );
       }
-      send('end', 'ok', json);
+      end('ok', json);
     } catch (error) {
       fail(error);
     }
@@ -351,6 +356,10 @@ export const installGuest = (
     defineProperty(ended, 'constructor', { value: undefined });
     apply(then, ended, [done, fail]);
   };
+  // V8 compiles a function when it is first called: one run of nothing, now, is time that no guest waits for.
+  run({ ...config, resultChars: 10 }, async (slot) => {
+    slot.v = 1;
+  });
   hide(world, '$$run', run);
 
   // Made when first asked for: most guests want none of them, and every guest would wait for them.

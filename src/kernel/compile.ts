@@ -116,7 +116,11 @@ const compile = (profile: Profile, options: CompileOptions): CacheEntry => {
   const found = findCommands(profile, options);
   const files = grantFiles(profile, variables, found.commands);
   const landlock = compileLandlock({ grants: files.grants, connect }, abi);
-  const generated = [...gapRules(gaps), ...networkRules(connect, gaps)];
+  const { fallback } = profile.syscalls;
+  // An allow-list means what it says: what the network line would leave open is not added to it.
+  const generated = [...gapRules(gaps), ...networkRules(connect, gaps)].filter(
+    (rule) => rule.action !== 'allow' || fallback === 'allow',
+  );
   const lowered = profile.syscalls.rules.map((rule) => ({ in: rule.in, rules: lowerRule(rule) }));
   const rulesOf = (variant: 'new-process' | 'running-process'): readonly SyscallRule[] => [
     ...generated,
@@ -125,7 +129,6 @@ const compile = (profile: Profile, options: CompileOptions): CacheEntry => {
   const rules = rulesOf('new-process');
   const startsNothing = profile.commands !== 'any' && profile.commands.length === 0;
   const runningRules = startsNothing ? [NO_MORE_PROGRAMS, ...rulesOf('running-process')] : rulesOf('running-process');
-  const fallback = profile.syscalls.fallback;
   const { architecture } = options.host;
   const body = {
     name: profile.name,

@@ -83,6 +83,8 @@ export interface Launched {
   signal(signal: NodeJS.Signals): void;
   /** Kills every process of the command. */
   kill(): void;
+  /** Whether waiting for its end keeps this program alive (it does until told otherwise). */
+  hold(held: boolean): void;
 }
 
 export class LaunchRefused extends Error {}
@@ -143,6 +145,7 @@ export const launch = (options: LaunchOptions): Launched => {
     ...listen(channel, () => reap(addon, pid)),
     signal: (signal) => void channel.write(Uint8Array.of(constants.signals[signal])),
     kill: () => void channel.write(Uint8Array.of(KILL)),
+    hold: (held) => void (held ? channel.ref() : channel.unref()),
   };
 };
 

@@ -2,7 +2,7 @@
  * Confines the running process, every thread of it, for good. All that can fail without consequence is done first: the
  * ruleset is built, the threads are asked whether they answer, and the proof is tried while it must still fail.
  */
-import { closeSync, opendirSync, readdirSync, readlinkSync, realpathSync } from 'node:fs';
+import { closeSync, lstatSync, opendirSync, readdirSync, readlinkSync } from 'node:fs';
 import { loadAddon } from '../native/addon.ts';
 import type { NativeAddon } from '../native/addon.ts';
 import type { CompiledLandlock, CompiledProfile } from './compiled.ts';
@@ -46,18 +46,24 @@ const STEPS: Readonly<Record<number, { readonly layer: string; readonly what: st
   5: { layer: 'proof', what: 'a thread could not prove its confinement', applied: true },
 };
 
-/** Throws LockDownFailure; then, unless `applied` says otherwise, the process is as it was. */
-export const lockDown = (profile: CompiledProfile): LockDownReport => {
+/**
+ * `probe`: a directory that can be opened now and that no rule covers; default: one that is found. Throws
+ * LockDownFailure; then, unless `applied` says otherwise, the process is as it was.
+ */
+export const lockDown = (
+  profile: Pick<CompiledProfile, 'landlock' | 'seccompInProcess'>,
+  probe?: string,
+): LockDownReport => {
   const addon = requireCalls();
   const abi = addon.landlockAbi();
   if (abi < 1) throw new LockDownFailure('landlock', `Landlock is not available (${errnoName(-abi)})`);
-  const probe = findProbe(profile.landlock);
+  const place = probe ?? findProbe(profile.landlock, isConfined());
   const rings = countRings();
   const ruleset = buildRuleset(addon, profile.landlock);
   try {
     const results = new Int32Array(4);
     const flags = abi >= TSYNC_ABI ? RESTRICT_SELF_TSYNC : 0;
-    const failed = addon.lockDown(ruleset, flags, Buffer.from(profile.seccompInProcess), probe, results);
+    const failed = addon.lockDown(ruleset, flags, Buffer.from(profile.seccompInProcess), place, results);
     const [step = 0, thread = 0, found = 0, confined = 0] = results;
     if (failed < 0) {
       const { layer, what, applied } = STEPS[step] ?? {
@@ -73,8 +79,8 @@ export const lockDown = (profile: CompiledProfile): LockDownReport => {
   }
 };
 
-/** [no_new_privs, seccomp mode 2] of this thread, from the kernel itself. */
-export const isConfinedFromOutside = (): boolean => {
+/** Whether this thread has no_new_privs and a filter, from the kernel itself. */
+export const isConfined = (): boolean => {
   const results = new Int32Array(2);
   requireCalls().securityState(results);
   return results[0] === 1 && results[1] === 2;
@@ -111,14 +117,23 @@ const buildRuleset = (addon: Calls, landlock: CompiledLandlock): number => {
 
 const PROBES = ['/', '/proc', '/sys', '/boot', '/mnt', '/media', '/srv', '/root', '/run', '/var', '/home', '/opt'];
 
-/** A directory that can be opened now and that no rule covers: its refusal afterwards, on each thread, is the proof. */
-const findProbe = ({ paths }: CompiledLandlock): string => {
-  const probe = PROBES.find((path) => opens(path) && !paths.some((rule) => isWithin(realpathSync(path), rule.path)));
+/**
+ * A directory that can be opened now and that no rule covers: its refusal afterwards, on each thread, is the proof. In a
+ * process that is confined already none may be open any more; then what counts is that it stays so.
+ */
+const findProbe = ({ paths }: CompiledLandlock, confined: boolean): string => {
+  const uncovered = PROBES.filter((path) => exists(path) && !paths.some((rule) => isWithin(path, rule.path)));
+  const probe = uncovered.find(opens) ?? (confined ? uncovered[0] : undefined);
   if (probe !== undefined) return probe;
   throw new LockDownFailure(
     'proof',
     `the profile grants every directory that could show its effect (${PROBES.join(', ')}); nothing would prove it`,
   );
+};
+
+const exists = (path: string): boolean => {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  return stat?.isDirectory() === true;
 };
 
 const opens = (path: string): boolean => {

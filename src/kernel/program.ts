@@ -4,7 +4,13 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { findProgram } from './commands.ts';
 import { isWithin } from './grants.ts';
 
-export type Program = { readonly path: string; readonly real: string } | { readonly fault: string };
+export type Program = { readonly path: string; readonly real: string } | ProgramFault;
+
+export interface ProgramFault {
+  readonly fault: string;
+  /** False: there is something of that name, which cannot be started. */
+  readonly missing: boolean;
+}
 
 /** The usual places, for a caller whose own PATH is unset. */
 export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -28,28 +34,27 @@ export const locateProgram = (name: string, path: string, directory: string): Pr
   if (name.includes('/')) return examine(resolve(directory, name));
   const found = findProgram(name, folders);
   if (found !== undefined) return examine(found);
-  const faults = folders
+  const unusable = folders
     .map((folder) => examine(join(folder, name)))
-    .flatMap((each) => ('fault' in each ? [each.fault] : []));
-  return { fault: faults.find((fault) => !fault.endsWith(MISSING)) ?? `${name} was not found on PATH` };
+    .find((each) => 'fault' in each && !each.missing);
+  return unusable ?? { fault: `${name} was not found on PATH`, missing: true };
 };
 
-const MISSING = 'does not exist';
-
 const examine = (path: string): Program => {
+  const unusable = (fault: string): ProgramFault => ({ fault, missing: false });
   try {
     const stat = statSync(path);
-    if (stat.isDirectory()) return { fault: `${path} is a directory, not a program` };
-    if (!stat.isFile()) return { fault: `${path} is not a regular file` };
-    if ((stat.mode & 0o111) === 0) return { fault: `${path} is not executable: its mode is ${octal(stat.mode)}` };
+    if (stat.isDirectory()) return unusable(`${path} is a directory, not a program`);
+    if (!stat.isFile()) return unusable(`${path} is not a regular file`);
+    if ((stat.mode & 0o111) === 0) return unusable(`${path} is not executable: its mode is ${octal(stat.mode)}`);
     accessSync(path, constants.X_OK);
     const real = realpathSync(path);
     const fault = interpreterFault(real);
-    return fault === undefined ? { path, real } : { fault };
+    return fault === undefined ? { path, real } : unusable(fault);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return { fault: `${path} ${MISSING}` };
-    return { fault: `${path} cannot be examined (${code ?? String(error)})` };
+    if (code === 'ENOENT' || code === 'ENOTDIR') return { fault: `${path} does not exist`, missing: true };
+    return unusable(`${path} cannot be examined (${code ?? String(error)})`);
   }
 };
 

@@ -37,6 +37,8 @@ export interface SqlCatalogue {
   readonly harmless: ReadonlySet<string>;
   /** Functions with a VOLATILE overload, also where one of PostgreSQL's own has the same name. */
   readonly volatile: ReadonlySet<string>;
+  /** Those of them that one argument suffices for, so that `x.name` calls them. */
+  readonly volatileAttributes: ReadonlySet<string>;
   /** Operators that are carried out by a VOLATILE function. */
   readonly volatileOperators: ReadonlySet<string>;
 }

@@ -54,5 +54,6 @@ if (process.platform === 'linux') {
     compile(join(out, 'tappass.node'), ['-shared', '-fPIC', '-I', headers, ...addon]);
   }
   const launcher = sources((name) => name.startsWith('launcher') || name === 'kernel.c');
+  compile(join(out, 'tappass-try'), ['-Os', '-s', '-static', join(here, 'try.c')]);
   if (existsSync(join(here, 'launcher.c'))) compile(join(out, 'tappass-launcher'), ['-static', ...launcher]);
 }

@@ -67,7 +67,7 @@ export const namesFor = ({ harmlessFunctions = [], catalogue }: SqlOptions): Nam
     attribute(name, mayWrite) {
       if (own.has(name)) return undefined;
       if (writing.has(name)) return mayWrite ? undefined : 'changes a sequence';
-      return attributes.get(name) ?? (catalogue?.volatile.has(name) === true ? VOLATILE : undefined);
+      return attributes.get(name) ?? (catalogue?.volatileAttributes.has(name) === true ? VOLATILE : undefined);
     },
     type(name) {
       if (own.has(name.text)) return true;

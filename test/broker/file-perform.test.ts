@@ -1,5 +1,18 @@
 /** The broker acts on grants: none, a forged one, one for something else or somewhere else, and it refuses. */
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -94,6 +107,110 @@ describe.each(METHODS)('by %s', (method) => {
     ]);
   });
 
+  describe('a link that was put in place after the grant', () => {
+    const everything = (): unknown => [
+      readdirSync(join(top, 'outside')),
+      ...['f', 'full/f'].map((name) => readFileSync(join(top, 'outside', name), 'utf8')),
+      statSync(join(top, 'outside', 'f')).mode,
+    ];
+    const swap = (name: string, target: string): void => {
+      renameSync(join(top, 'ws', name), join(top, 'ws', 'away'));
+      symlinkSync(target, join(top, 'ws', name));
+    };
+    beforeEach(() => {
+      for (const directory of ['outside/full', 'ws/d/full']) mkdirSync(join(top, directory), { recursive: true });
+      for (const file of ['outside/f', 'outside/full/f', 'ws/d/f', 'ws/d/full/f']) writeFileSync(join(top, file), file);
+    });
+    const acts: Readonly<Record<string, readonly (readonly [FileOperation, string])[]>> = {
+      read: [['read', 'd/f']],
+      list: [['list', 'd/full']],
+      stat: [['stat', 'd/f']],
+      write: [['write', 'd/f']],
+      create: [['write', 'd/new']],
+      append: [['append', 'd/f']],
+      mkdir: [['mkdir', 'd/new/new']],
+      remove: [['remove', 'd/full']],
+      chmod: [['chmod', 'd/f']],
+      'copy out': [
+        ['copy', 'd/f'],
+        ['copy', 'leak'],
+      ],
+      'copy in': [
+        ['copy', 'f'],
+        ['copy', 'd/f'],
+      ],
+      'move out': [
+        ['rename', 'd/f'],
+        ['rename', 'leak'],
+      ],
+      'move in': [
+        ['rename', 'f'],
+        ['rename', 'd/f'],
+      ],
+    };
+    const perform = (name: string, [one, other]: readonly (Grant | undefined)[]): Promise<unknown> => {
+      const ends = { source: one, destination: other };
+      switch (name) {
+        case 'read':
+          return readFile(workspace, one);
+        case 'list':
+          return listDirectory(workspace, one);
+        case 'stat':
+          return statFile(workspace, one);
+        case 'append':
+          return appendFile(workspace, one, Buffer.from('x'));
+        case 'mkdir':
+          return makeDirectory(workspace, one);
+        case 'remove':
+          return removeFile(workspace, one, { recursive: true });
+        case 'chmod':
+          return changeFile(workspace, one, { mode: 0 });
+        case 'copy out':
+        case 'copy in':
+          return copyFile(workspace, ends, { overwrite: true });
+        case 'move out':
+        case 'move in':
+          return moveFile(workspace, ends, { overwrite: true });
+        default:
+          return writeFile(workspace, one, Buffer.from('x'));
+      }
+    };
+
+    test.each(Object.entries(acts))('as a parent: %s fails, and worked before', async (name, ends) => {
+      const before = everything();
+      const grants = ends.map(([operation, path]) => grant(operation, path));
+      swap('d', '../outside');
+      await expect(perform(name, grants)).rejects.toMatchObject({ code: 'TAPPASS_FAILED' });
+      expect(everything()).toEqual(before);
+      expect(existsSync(join(top, 'ws', 'leak'))).toBe(false);
+      rmSync(join(top, 'ws', 'd'));
+      renameSync(join(top, 'ws', 'away'), join(top, 'ws', 'd'));
+      await perform(name, grants);
+      expect(everything()).toEqual(before);
+    });
+
+    test('as the file itself: it is not followed; a write, a move and a removal act on the link', async () => {
+      const before = everything();
+      const grants = { read: grant('read', 'f'), append: grant('append', 'f'), truncate: grant('truncate', 'f') };
+      const write = grant('write', 'f');
+      const list = grant('list', 'd');
+      swap('f', '../outside/f');
+      await expect(readFile(workspace, grants.read)).rejects.toMatchObject({ cause: { code: 'ELOOP' } });
+      await expect(appendFile(workspace, grants.append, Buffer.from('x'))).rejects.toMatchObject({
+        code: 'TAPPASS_FAILED',
+      });
+      await expect(changeFile(workspace, grants.truncate, { size: 0 })).rejects.toMatchObject({
+        cause: { code: 'ELOOP' },
+      });
+      await expect(writeFile(workspace, write, Buffer.from('x'))).rejects.toMatchObject({ cause: { code: 'EINVAL' } });
+      rmSync(join(top, 'ws', 'away'));
+      swap('d', '../outside');
+      await expect(listDirectory(workspace, list)).rejects.toMatchObject({ code: 'TAPPASS_FAILED' });
+      await removeFile(workspace, grant('remove', 'd'), { recursive: true });
+      expect(everything()).toEqual(before);
+    });
+  });
+
   test('with their own grants they work', async () => {
     await writeFile(workspace, grant('write', 'g'), Buffer.from('text'));
     await appendFile(workspace, grant('append', 'g'), Buffer.from('!'));
@@ -114,6 +231,23 @@ describe.each(METHODS)('by %s', (method) => {
     await removeFile(workspace, grant('remove', 'a'), { recursive: true });
     await makeDirectory(workspace, grant('mkdir', 'a'));
     expect(await statFile(workspace, grant('stat', 'a'))).toMatchObject({ type: 'directory' });
+  });
+
+  test('while a private file is replaced or copied, the new contents are as private', async () => {
+    const directory = join(top, 'ws');
+    chmodSync(join(directory, 'f'), 0o600);
+    const seen: number[] = [];
+    // Asked before each piece is written: a look at the disk in the middle of the operation.
+    const signal = new AbortController().signal;
+    signal.throwIfAborted = () => {
+      const names = readdirSync(directory).filter((name) => name.startsWith('.tappass-'));
+      seen.push(...names.map((name) => statSync(join(directory, name)).mode & 0o777));
+    };
+    await writeFile(workspace, grant('write', 'f'), Buffer.from('private'), { signal });
+    await copyFile(workspace, { source: grant('copy', 'f'), destination: grant('copy', 'g') }, { signal });
+    expect(seen.length).toBeGreaterThanOrEqual(2);
+    expect(new Set(seen)).toEqual(new Set([0o600]));
+    expect(['f', 'g'].map((name) => statSync(join(directory, name)).mode & 0o777)).toEqual([0o600, 0o600]);
   });
 
   test('reading a big file leaves the event loop free', async () => {

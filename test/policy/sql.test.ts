@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { checkSql, prepareSqlNow } from '../../src/check-sql.ts';
 import { DB_LEVELS } from '../../src/model/flags.ts';
@@ -145,7 +145,8 @@ describe('levels, dialects and options', () => {
   test('what the catalogue of a connection says is believed, also where it shadows a function of PostgreSQL', () => {
     const catalogue = {
       harmless: new Set(['score', 'public.score']),
-      volatile: new Set(['purge', 'lower']),
+      volatile: new Set(['purge', 'lower', 'total']),
+      volatileAttributes: new Set(['purge']),
       volatileOperators: new Set(['<=>']),
     };
     const passes = (text: string): boolean => judgeSql(text, 'read_only', { catalogue }).allowed;
@@ -154,6 +155,7 @@ describe('levels, dialects and options', () => {
     expect(passes('SELECT pg_catalog.lower(name) FROM users')).toBe(true);
     expect(passes('SELECT purge()')).toBe(false);
     expect(passes('SELECT t.purge FROM t')).toBe(false);
+    expect(passes('SELECT t.total FROM t')).toBe(true);
     expect(passes('SELECT a <=> b FROM t')).toBe(false);
     expect(passes('SELECT a + b FROM t')).toBe(true);
   });
