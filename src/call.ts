@@ -64,6 +64,9 @@ const nextCallId = (): string => `${processId}-${(calls += 1).toString(36)}`;
 
 const since = (start: number): number => Math.round((performance.now() - start) * 1000) / 1000;
 
+/** Read once: looking into the environment costs as much as a whole decision. */
+const auditBaseUrl = ambientAuditBaseUrl();
+
 const idsOf = (callId: string, scope: Scope | undefined, rules: Rules, subject: Subject): CorrelationIds => {
   const session = scope?.session;
   const sessionId = session?.sessionId ?? `call-${callId}`;
@@ -72,7 +75,7 @@ const idsOf = (callId: string, scope: Scope | undefined, rules: Rules, subject: 
     taskId: session?.taskId ?? `task-${callId}`,
     agentUuid: agentUuidOf(subject.agent),
     pipelineUuid: rules.pipelineUuid,
-    auditUrl: session === undefined ? auditUrlOf(ambientAuditBaseUrl(), sessionId) : session.auditUrl,
+    auditUrl: session === undefined ? auditUrlOf(auditBaseUrl, sessionId) : session.auditUrl,
   };
 };
 

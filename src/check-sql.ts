@@ -6,6 +6,8 @@ import type { SqlDialect } from './model/effect.ts';
 import type { DbFlag } from './model/flags.ts';
 import type { SqlDecision } from './model/sql.ts';
 import { installPostgresParser, installSqlEngine, judgeSql } from './policy/sql.ts';
+import { mysqlJudge } from './policy/sql-mysql.ts';
+import type { MysqlParse } from './policy/sql-mysql.ts';
 import { createSqlParser } from './policy/sql-parser.ts';
 import type { PgFactory, SqlParser } from './policy/sql-parser.ts';
 
@@ -36,7 +38,22 @@ installSqlEngine('sqlite', (options) => sqliteJudge(options));
 /** Makes every dialect ready that can be; afterwards decisions are synchronous. Throws when a parser cannot be read. */
 export const prepareSql = async (): Promise<void> => {
   prepareSqlNow();
+  await prepareMysql();
 };
+
+let mysql: Promise<void> | undefined;
+
+/** MySQL needs an optional peer: without it the dialect stays unjudgeable, and its texts are denied. */
+const prepareMysql = (): Promise<void> =>
+  (mysql ??= (async () => {
+    const name = '@polyglot-sql/sdk';
+    try {
+      const { parse } = (await import(name)) as { readonly parse: MysqlParse };
+      installSqlEngine('mysql', (options) => mysqlJudge(parse, options));
+    } catch {
+      // The denial says what to install.
+    }
+  })());
 
 export interface CheckSqlOptions {
   /** Default `postgres`. */
@@ -54,6 +71,7 @@ export interface CheckSqlOptions {
  * // decision.allowed === false, decision.statements[0].verb === 'DELETE'
  */
 export const checkSql = async (sql: string, level: DbFlag, options: CheckSqlOptions = {}): Promise<SqlDecision> => {
-  await prepareSql();
+  prepareSqlNow();
+  if (options.dialect === 'mysql') await prepareMysql();
   return judgeSql(sql, level, options);
 };

@@ -101,19 +101,38 @@ const limitLayers = ({ limits }: CompiledProfile): readonly LayerReport[] =>
           : `${limits[name]}, over all processes, looked at every 25 ms`,
     }));
 
-/** Why the launch failed: the step, the kernel's own errno, and the rule where one is to blame. */
-export const reasonOf = (
-  prepared: PreparedCommand,
-  profile: CompiledProfile,
-  end: Extract<LaunchEnd, { kind: 'failed' }>,
-): string => {
+/** Steps whose failure is this host's, not the command's: what it then lacks, in the words of profiles. */
+const HOST_LACKS: Partial<Record<LaunchStep, string>> = {
+  namespaces: 'namespaces',
+  mounts: 'namespace-mount',
+  ruleset: 'landlock',
+  session: 'session',
+  descriptors: 'descriptors',
+  limits: 'limits',
+  identity: 'identity',
+  capabilities: 'capabilities',
+  'no-new-privileges': 'no-new-privs',
+  landlock: 'landlock',
+  seccomp: 'seccomp',
+};
+
+type Failed = Extract<LaunchEnd, { kind: 'failed' }>;
+
+/** Throws TrustTierDenied where the host is to blame. Else why the command was not started, from the kernel's errno. */
+export const refusalOf = (prepared: PreparedCommand, profile: CompiledProfile, end: Failed): string => {
   const error = errnoName(end.errno);
+  const layer = HOST_LACKS[end.step];
+  if (layer !== undefined) throw tierDenied(prepared.tier, [{ layer, reason: `the kernel answered ${error}` }]);
   const because: Partial<Record<LaunchStep, string>> = {
     exec: `${prepared.argv[0] ?? ''} could not be started`,
-    path: `the rule for ${profile.landlock.paths[end.index]?.path ?? 'a path'} could not be applied`,
+    path: `the rule for ${pathOf(profile, end.index)} could not be applied`,
     port: `the rule for port ${profile.landlock.ports[end.index]?.port ?? ''} could not be applied`,
     directory: `${prepared.cwd} could not be entered`,
-    launcher: 'the launcher was killed, and the command with it',
   };
-  return `${because[end.step] ?? `the layer ${end.step} could not be applied`} (${error})`;
+  return because[end.step] === undefined
+    ? `the launcher ended before the command did (${end.step}, ${error})`
+    : `${because[end.step] ?? ''} (${error})`;
 };
+
+const pathOf = ({ landlock }: CompiledProfile, index: number): string =>
+  [...landlock.paths, ...landlock.pathsWithOwnProc][index]?.path ?? 'a path';

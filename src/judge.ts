@@ -36,6 +36,8 @@ export interface Verdict {
   readonly held: readonly Held[];
   /** By pointer of its effect: everybody a message would have gone to. */
   readonly recipients: ReadonlyMap<string, readonly string[]>;
+  /** The arguments as the caller passed them, masked for the journal; the same reference when nothing was found. */
+  readonly recorded: unknown;
 }
 
 const NO_EFFECTS: readonly Effect[] = Object.freeze([]);
@@ -76,11 +78,15 @@ const addressedAt = (effects: readonly Effect[], args: unknown): readonly string
 const isBeneath = (pointer: string, of: readonly string[]): boolean =>
   of.some((place) => pointer === place || pointer.startsWith(`${place}/`));
 
-const contentRulings = (
-  rules: Rules,
-  effects: readonly Effect[],
-  args: unknown,
-): { readonly rulings: readonly Ruling[]; readonly findings: Findings; readonly rewrites: readonly Rewrite[] } => {
+interface ContentJudgement {
+  readonly rulings: readonly Ruling[];
+  readonly findings: Findings;
+  readonly rewrites: readonly Rewrite[];
+}
+
+const CLEAN: ContentJudgement = { rulings: [], findings: [], rewrites: [] };
+
+const contentRulings = (rules: Rules, effects: readonly Effect[], args: unknown): ContentJudgement => {
   const exempt = effects.length === 0 ? [] : addressedAt(effects, args);
   const { findings, rewrites } = rules.scanner.rewrites(args, { exempt });
   if (findings.length === 0) return { rulings: [], findings, rewrites };
@@ -142,7 +148,7 @@ class LayerJudge {
     this.#took(ruling.step, ruling.outcome);
   }
 
-  judge(args: unknown, dryRun: boolean): Judgement {
+  judge(args: unknown, isClean: boolean, dryRun: boolean): Judgement {
     const { tool } = this.#request;
     const { mode } = this.#rules.flags;
     const { effects: derived, basis } = tool.derive(args);
@@ -159,7 +165,8 @@ class LayerJudge {
       outcome === 'allow' ? (rewrites ?? []) : [],
     );
     const addressed = effectRewrites.length === 0 ? args : applyRewrites(args, effectRewrites);
-    const content = contentRulings(this.#rules, this.#effects, addressed);
+    // What the schema and the rewrites put in is the program's own: clean arguments stay clean.
+    const content = isClean ? CLEAN : contentRulings(this.#rules, this.#effects, addressed);
     this.#rulings.push(...content.rulings);
     const { classification } = classify(content.findings);
     this.#took('detect_content', content.findings.length === 0 ? 'clean' : 'found');
@@ -199,6 +206,17 @@ const brokenDecision = (request: Request, error: unknown): Decision => {
   return settle('enforce', { rulings: [ruling], effects: NO_EFFECTS, basis, classification: 'INTERNAL' });
 };
 
+/** Stands in the journal for arguments that nobody could look through. */
+const UNREADABLE = '[arguments that could not be looked through]';
+
+const maskedOrNot = ({ rules, asked }: Request): unknown => {
+  try {
+    return rules.reduce<unknown>((value, { scanner }) => scanner.record(value).value, asked);
+  } catch {
+    return UNREADABLE;
+  }
+};
+
 export const giveBack = (held: readonly Held[]): void => {
   for (const { budget, reservation } of held) budget.settle(reservation, {});
 };
@@ -211,17 +229,21 @@ export const judge = (request: Request, validated: Validated, dryRun = false): V
     const rulings = [faultRuling(validated.fault)];
     const { basis } = request.tool;
     const decision = settle('enforce', { rulings, effects: NO_EFFECTS, basis, classification: 'PUBLIC' });
-    return { ...base, decision, args: undefined };
+    return { ...base, decision, args: undefined, recorded: maskedOrNot(request) };
   }
   const held: Held[] = [];
   const recipients = new Map<string, readonly string[]>();
   let { args } = validated;
+  let recorded = request.asked;
   try {
     let decision: Decision | undefined;
     let integrity: string | undefined;
     for (const [index, rules] of request.rules.entries()) {
       const layer = request.tool.layers[index] ?? request.tool.layers[0];
-      const judgement = new LayerJudge(request, layer, rules, steps, recipients).judge(args, dryRun);
+      const looked = rules.scanner.record(recorded);
+      recorded = looked.value;
+      const isClean = looked.findings.length === 0;
+      const judgement = new LayerJudge(request, layer, rules, steps, recipients).judge(args, isClean, dryRun);
       ({ args } = judgement);
       if (judgement.held !== undefined) held.push(judgement.held);
       decision = decision === undefined ? judgement.decision : combine(decision, judgement.decision);
@@ -230,10 +252,11 @@ export const judge = (request: Request, validated: Validated, dryRun = false): V
     }
     if (decision === undefined) throw new TypeError('Expected at least one layer of rules');
     if (!decision.allowed) giveBack(held);
-    return { ...base, decision, args, integrity, recipients, held: decision.allowed ? held : NOTHING_HELD };
+    return { ...base, decision, args, integrity, recipients, recorded, held: decision.allowed ? held : NOTHING_HELD };
   } catch (error) {
     giveBack(held);
-    return { ...base, decision: brokenDecision(request, error), args };
+    // What could not be looked through is not written down either.
+    return { ...base, decision: brokenDecision(request, error), args, recorded: UNREADABLE };
   }
 };
 

@@ -114,12 +114,10 @@ const argumentFields = (
   return { args: text.slice(0, Math.min(most, 1024)).toWellFormed(), args_truncated: true };
 };
 
-const decidedEntry = ({ request, decision, steps, recipients }: Verdict): CallDecided => {
+const decidedEntry = ({ request, decision, steps, recipients, recorded: masked }: Verdict): CallDecided => {
   const rules = request.rules[0];
   if (rules === undefined) throw new TypeError('Expected at least one layer of rules');
   const argsText = canonicalize(request.isJson ? request.asked : asJson(request.asked));
-  const mask = maskFor(request);
-  const masked = mask(request.asked);
   const isClean = masked === request.asked;
   const { effects, rewrites } = decision;
   const entry: CallDecided = {
@@ -152,6 +150,7 @@ const decidedEntry = ({ request, decision, steps, recipients }: Verdict): CallDe
     steps,
   };
   if (isClean) return entry;
+  const mask = maskFor(request);
   // Where the arguments held something to mask, what was derived from them may hold it too.
   const { effect_list, reason, would_block } = entry;
   return {

@@ -3,7 +3,7 @@
  * what the terminal sends to us is passed on, and TIOCSTI, which would type into the terminal, is refused by the filter.
  */
 import { constants } from 'node:os';
-import { reasonOf, reportOf } from './command-report.ts';
+import { refusalOf, reportOf } from './command-report.ts';
 import type { CommandReport } from './command-report.ts';
 import { prepareCommand, resolveCommand, start } from './command-prepare.ts';
 import type { ConfinedOptions } from './command-prepare.ts';
@@ -27,20 +27,27 @@ const PASSED_ON = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2
 /** Rejects like `runCommand`. Without `timeoutMs` it runs as long as it takes. */
 export const runAttached = async (argv: readonly string[], options: ConfinedOptions): Promise<AttachedResult> => {
   const prepared = prepareCommand(argv, options);
+  let stop: ReturnType<typeof watchOver> | undefined;
   try {
     const command = resolveCommand(prepared);
     if ('reason' in command) return { code: REFUSED[command.kind], status: 'refused', reason: command.reason };
-    const launched = await start(prepared, command, [0, 1, 2]);
-    const stop = watchOver(launched, prepared.timeoutMs);
-    const passing = passSignals(launched);
-    const end = await launched.ended;
-    stop.clear();
-    passing.stop();
+    // Listened to before the start: the command may be up, and its sender know it, before we do.
+    const passing = passSignals();
+    const end = await start(prepared, command, [0, 1, 2])
+      .then(async (launched) => {
+        passing.to(launched);
+        stop = watchOver(launched, prepared.timeoutMs);
+        return launched.ended;
+      })
+      .finally(() => {
+        stop?.clear();
+        passing.end();
+      });
     const report = reportOf(prepared, command.profile, end);
     if (end.kind === 'failed') {
-      return { code: REFUSED.unusable, status: 'refused', reason: reasonOf(prepared, command.profile, end), report };
+      return { code: REFUSED.unusable, status: 'refused', reason: refusalOf(prepared, command.profile, end), report };
     }
-    const ending = endingOf(end, stop.cause());
+    const ending = endingOf(end, stop?.cause());
     return {
       code: codeOf(ending),
       status: ending.status,
@@ -57,11 +64,22 @@ const codeOf = ({ status, exitCode, signal }: Ending): number => {
   return exitCode ?? 128 + (signal === undefined ? 0 : constants.signals[signal]);
 };
 
-const passSignals = (launched: Launched): { readonly stop: () => void } => {
+const passSignals = (): { readonly to: (launched: Launched) => void; readonly end: () => void } => {
+  let target: Launched | undefined;
+  const early: NodeJS.Signals[] = [];
   const listeners = PASSED_ON.map((signal) => {
-    const pass = (): void => launched.signal(signal);
+    const pass = (): void => {
+      if (target === undefined) early.push(signal);
+      else target.signal(signal);
+    };
     process.on(signal, pass);
     return () => process.off(signal, pass);
   });
-  return { stop: () => listeners.forEach((stop) => stop()) };
+  return {
+    to: (launched) => {
+      target = launched;
+      for (const signal of early) launched.signal(signal);
+    },
+    end: () => listeners.forEach((stop) => stop()),
+  };
 };

@@ -4,7 +4,7 @@
  */
 import type { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
-import { reasonOf, reportOf } from './command-report.ts';
+import { refusalOf, reportOf } from './command-report.ts';
 import type { CommandReport } from './command-report.ts';
 import { prepareCommand, resolveCommand, start } from './command-prepare.ts';
 import type { ConfinedOptions, PreparedCommand } from './command-prepare.ts';
@@ -91,7 +91,7 @@ const run = async (prepared: PreparedCommand, options: RunCommandOptions): Promi
     ]);
     const end = await launched.ended;
     const report = reportOf(prepared, profile, end);
-    if (end.kind === 'failed') return refused(reasonOf(prepared, profile, end), report);
+    if (end.kind === 'failed') return refused(refusalOf(prepared, profile, end), report);
     return {
       ...endingOf(end, stop.cause()),
       stdout: stdout.text,
@@ -103,6 +103,7 @@ const run = async (prepared: PreparedCommand, options: RunCommandOptions): Promi
   } finally {
     stop.clear();
     launched.kill();
+    await launched.ended;
   }
 };
 

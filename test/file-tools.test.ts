@@ -98,9 +98,9 @@ describe.each(METHODS)('by %s', (method) => {
   });
 
   test('head and tail agree with coreutils across chunk borders', async () => {
-    const long = Array.from({ length: 30_000 }, (_, line) => `${'é'.repeat(line % 40)}${String(line)}`).join('\n');
+    const long = Array.from({ length: 10_000 }, (_, line) => `${'é'.repeat(line % 40)}${String(line)}`).join('\n');
     writeFileSync(at('long'), long);
-    for (const count of [1, 2, 1000, 29_999, 30_000, 40_000]) {
+    for (const count of [1, 2, 1000, 9999, 10_000, 20_000]) {
       const by = (tool: string): string =>
         spawnSync(tool, ['-n', String(count), at('long')], { encoding: 'utf8', maxBuffer: 1e8 }).stdout;
       const { content: head } = await call(tools.read_file, { path: 'long', head: count });
@@ -275,6 +275,9 @@ describe.each(METHODS)('by %s', (method) => {
       failed('EEXIST'),
     );
     expect(text('c/g')).toBe('g');
+    await expect(call(tools.move_file, { source: 'c/g', destination: 'no/g' })).rejects.toMatchObject({
+      message: 'ENOENT: the parent directory does not exist, rename "c/g" to "no/g"',
+    });
     await call(tools.move_file, { source: 'c/b/f', destination: 'c/g', overwrite: true });
     expect(text('c/g')).toBe('one\ntwo\nthree\n');
     await call(tools.move_file, { source: 'c/f-link', destination: 'moved-link' });
@@ -330,10 +333,10 @@ describe.each(METHODS)('by %s', (method) => {
     expect(existsSync(at('d'))).toBe(false);
   });
 
-  test('a directory of thousands is listed and removed whole', async () => {
+  test('a directory of a thousand is listed and removed whole', async () => {
     mkdirSync(at('many'));
-    for (let one = 0; one < 3000; one += 1) writeFileSync(at(`many/${String(one)}`), '');
-    expect((await call(tools.list_directory, { path: 'many' })).entries.length).toBe(3000);
+    for (let one = 0; one < 1000; one += 1) writeFileSync(at(`many/${String(one)}`), '');
+    expect((await call(tools.list_directory, { path: 'many' })).entries.length).toBe(1000);
     await call(tools.remove_file, { path: 'many', recursive: true });
     expect(existsSync(at('many'))).toBe(false);
   });

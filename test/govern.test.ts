@@ -57,11 +57,11 @@ const writeTool = (ran: unknown[] = []) =>
   defineTool({
     name: 'write_file',
     description: 'Writes a file.',
-    input: z.object({ path: z.string(), content: z.string().default('') }),
+    input: z.object({ path: z.string(), content: z.string().optional() }),
     effects: { write: 'path' },
     execute: ({ path, content }) => {
       ran.push([path, content]);
-      writeFileSync(path, content);
+      writeFileSync(path, content ?? '');
       return `wrote ${path}`;
     },
   });
@@ -578,7 +578,10 @@ describe('arguments', () => {
       '~standard': { version: 1 as const, vendor: 'test', validate },
     });
     const make = (validate: (value: unknown) => unknown, execute: () => unknown) =>
-      govern([{ name: 't', description: '', input: schema(validate), execute }], options(''))[0];
+      govern(
+        [{ name: 't', description: '', input: schema(validate), execute: execute as (input?: unknown) => unknown }],
+        options(''),
+      )[0];
     const throwing = make(
       () => {
         throw new Error('boom');
@@ -592,10 +595,19 @@ describe('arguments', () => {
   });
 
   test('the schema’s own output is what runs', () => {
-    const ran: unknown[] = [];
-    const [tool] = govern([writeTool(ran)], options(''));
-    tool.execute({ path: join(workspace, 'a') } as { path: string; content: string });
-    expect(ran).toEqual([[join(workspace, 'a'), '']]);
+    const [greet] = govern(
+      [
+        defineTool({
+          name: 'greet',
+          description: '',
+          input: z.object({ name: z.string().trim(), word: z.string().default('Hello') }),
+          effects: { none: true },
+          execute: ({ name, word }) => `${word}, ${name}`,
+        }),
+      ],
+      options(''),
+    );
+    expect(greet.execute({ name: ' Ada ' } as { name: string; word: string })).toBe('Hello, Ada');
   });
 });
 

@@ -20,14 +20,18 @@ export const performFile = async <R>(
   grant: Grant | undefined,
   operations: readonly FileOperation[],
   act: (path: string) => R | Promise<R>,
+  /** The other end, for the text of an error. */
+  to?: string,
 ): Promise<R> => {
   const path = requireGranted(workspace, grant, operations);
   try {
     return await act(path);
   } catch (error) {
-    throw failure(error, operations[0] ?? 'open', path);
+    throw failure(error, `${operations[0] ?? 'open'} ${quote(path)}${to === undefined ? '' : ` to ${quote(to)}`}`);
   }
 };
+
+const quote = (path: string): string => JSON.stringify(path === '' ? '.' : path);
 
 /** The granted path, relative to the workspace; throws `TAPPASS_REFUSED` without a grant for exactly this. */
 export const requireGranted = (
@@ -55,7 +59,7 @@ const refusal = (reason: string): TapPassError =>
   new TapPassError(`File operation refused: ${reason}`, { code: 'TAPPASS_REFUSED' });
 
 /** Node's own wording of errors (`ENOENT: no such file or directory, read "a"`), with no path but the relative one. */
-export const failure = (error: unknown, operation: string, path: string): unknown => {
+const failure = (error: unknown, attempt: string): unknown => {
   if (error instanceof TapPassError || !(error instanceof Error)) return error;
   const { errno, code } = error as NodeJS.ErrnoException;
   if (typeof errno !== 'number' || code === undefined) return error;
@@ -63,9 +67,10 @@ export const failure = (error: unknown, operation: string, path: string): unknow
   const text =
     hint ??
     (code === 'ELOOP' ? 'a symbolic link is where none was when the path was judged' : getSystemErrorMessage(errno));
-  return new TapPassError(`${code}: ${text}, ${operation} ${JSON.stringify(path === '' ? '.' : path)}`, {
+  return new TapPassError(`${code}: ${text}, ${attempt}`, {
     code: 'TAPPASS_FAILED',
-    cause: new SystemError(errno, operation),
+    cause:
+      error instanceof SystemError ? error : new SystemError(errno, (error as NodeJS.ErrnoException).syscall ?? ''),
   });
 };
 
@@ -105,13 +110,8 @@ const openDirectory = (calls: DirectoryCalls, handle: number, path: string): num
  * Opens a regular file and nothing else. O_NONBLOCK: a FIFO must not hang its opener; O_NOCTTY: a terminal must not
  * become ours. Both are refused once it is known what was opened.
  */
-export const openRegular = ({ calls }: Workspace, directory: number, path: string, flags: number): number => {
-  const descriptor = calls.open(
-    directory,
-    path,
-    flags | constants.O_NONBLOCK | constants.O_NOCTTY,
-    flags & constants.O_CREAT ? 0o666 : 0,
-  );
+export const openRegular = ({ calls }: Workspace, directory: number, path: string, flags: number, mode = 0): number => {
+  const descriptor = calls.open(directory, path, flags | constants.O_NONBLOCK | constants.O_NOCTTY, mode);
   const stat = fstatSync(descriptor);
   if (stat.isFile()) return descriptor;
   return withDescriptor(descriptor, () => {

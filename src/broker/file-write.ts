@@ -50,7 +50,7 @@ export const writeFile = (
   { overwrite = true, signal }: WriteOptions = {},
 ): Promise<Written> =>
   performFile(workspace, grant, ['write'], (path) =>
-    replaceFile(workspace, path, overwrite, (descriptor) => writeAll(descriptor, content, signal)),
+    replaceFile(workspace, path, { overwrite }, (descriptor) => writeAll(descriptor, content, signal)),
   );
 
 /**
@@ -68,7 +68,7 @@ export const appendFile = (
       const existing = lookAt(workspace, directory, name);
       if (existing !== undefined) requireRegular(existing);
       const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT;
-      return lend(openRegular(workspace, directory, name, flags), async (descriptor) => {
+      return lend(openRegular(workspace, directory, name, flags, NEW_MODE), async (descriptor) => {
         const before = fstatSync(descriptor).size;
         const progress = { written: 0 };
         try {
@@ -92,11 +92,9 @@ export const copyFile = async (
   return performFile(workspace, source, ['copy'], (from) =>
     lend(openRegular(workspace, workspace.handle, from, constants.O_RDONLY), (input) =>
       performFile(workspace, destination, ['copy'], (to) =>
-        replaceFile(workspace, to, overwrite, async (output) => {
-          const { mode, size } = fstatSync(input);
-          await copyBytes(input, output, size, signal);
-          fchmodSync(output, mode & 0o777);
-        }),
+        replaceFile(workspace, to, { overwrite, from: fstatSync(input) }, (output) =>
+          copyBytes(input, output, fstatSync(input).size, signal),
+        ),
       ),
     ),
   );
@@ -109,12 +107,17 @@ export const moveFile = async (
   { overwrite = false }: WriteOptions = {},
 ): Promise<void> => {
   const to = requireGranted(workspace, ends.destination, ['rename']);
-  return performFile(workspace, ends.source, ['rename'], (from) =>
-    inParent(workspace, from, (fromDirectory, fromName) =>
-      inParent(workspace, to, async (toDirectory, toName) => {
-        workspace.calls.rename(fromDirectory, fromName, toDirectory, toName, overwrite);
-      }),
-    ),
+  return performFile(
+    workspace,
+    ends.source,
+    ['rename'],
+    (from) =>
+      inParent(workspace, from, (fromDirectory, fromName) =>
+        inParent(workspace, to, async (toDirectory, toName) => {
+          workspace.calls.rename(fromDirectory, fromName, toDirectory, toName, overwrite);
+        }),
+      ),
+    to,
   );
 };
 
@@ -135,10 +138,16 @@ export const changeFile = (workspace: Workspace, grant: Grant | undefined, chang
   );
 };
 
+/** Permissions of a new file, before the umask. */
+const NEW_MODE = 0o666;
+
+/** What is to have the permissions of another file is nobody else's until it has them. */
+const PRIVATE_MODE = 0o600;
+
 const replaceFile = (
   workspace: Workspace,
   path: string,
-  overwrite: boolean,
+  { overwrite, from }: { readonly overwrite: boolean; readonly from?: Stats },
   fill: (descriptor: number) => Promise<void>,
 ): Promise<Written> =>
   inParent(workspace, path, async (directory, name) => {
@@ -146,13 +155,16 @@ const replaceFile = (
     const existing = lookAt(workspace, directory, name);
     if (existing !== undefined && !overwrite) throw new SystemError(-os.errno.EEXIST, 'open');
     if (existing !== undefined) requireRegular(existing);
+    const model = existing ?? from;
     const temporary = `.tappass-${randomBytes(8).toString('hex')}.tmp`;
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
-    const descriptor = openRegular(workspace, directory, temporary, flags);
+    const mode = model === undefined ? NEW_MODE : PRIVATE_MODE;
+    const descriptor = openRegular(workspace, directory, temporary, flags, mode);
     try {
       const size = await lend(descriptor, async () => {
         await fill(descriptor);
-        if (existing !== undefined) keepOwnerAndMode(descriptor, existing);
+        if (existing !== undefined) keepOwner(descriptor, existing);
+        if (model !== undefined) fchmodSync(descriptor, model.mode & 0o777);
         return fstatSync(descriptor).size;
       });
       calls.rename(directory, temporary, directory, name, overwrite);
@@ -175,17 +187,14 @@ const requireRegular = (stat: Stats): void => {
   if (!stat.isFile()) throw notRegular(stat.isDirectory());
 };
 
-const keepOwnerAndMode = (descriptor: number, { uid, gid, mode }: Stats): void => {
+const keepOwner = (descriptor: number, { uid, gid }: Stats): void => {
   const now = fstatSync(descriptor);
-  if (now.uid !== uid || now.gid !== gid) {
-    try {
-      fchownSync(descriptor, uid, gid);
-    } catch {
-      // Giving a file away is the superuser's: as with any editor that saves by rename, it becomes ours.
-    }
+  if (now.uid === uid && now.gid === gid) return;
+  try {
+    fchownSync(descriptor, uid, gid);
+  } catch {
+    // Giving a file away is the superuser's: as with any editor that saves by rename, it becomes ours.
   }
-  // Giving away clears bits, and a sandbox may forbid the call: only where it changes something.
-  if (((fstatSync(descriptor).mode ^ mode) & 0o777) !== 0) fchmodSync(descriptor, mode & 0o777);
 };
 
 /** What `name` is, never followed; `undefined` where there is nothing. */

@@ -194,7 +194,6 @@ const refusalIn = (error: unknown): NetworkRefusal | undefined => {
 };
 
 const pinnedAgent = ({ permission, lookup = systemLookup, ca }: NetworkBrokerOptions, limits: NetworkLimits): Agent => {
-  const connect = buildConnector({ timeout: limits.timeoutMs, allowH2: false, ...(ca === undefined ? {} : { ca }) });
   return new Agent({
     allowH2: false,
     connections: 16,
@@ -204,20 +203,25 @@ const pinnedAgent = ({ permission, lookup = systemLookup, ca }: NetworkBrokerOpt
     connect: (options, callback) => {
       const { hostname } = options;
       const port = Number(options.port === '' ? (options.protocol === 'https:' ? 443 : 80) : options.port);
-      const checked: LookupFunction = (host, _options, done) => {
+      const checked: LookupFunction = (host, { all }, done) => {
         resolveChecked(host, hostname, port, permission, lookup).then(
           (addresses) => {
-            const [first] = addresses;
-            if (_options.all === true) done(null, [...addresses]);
-            else done(null, first?.address ?? '', first?.family ?? 4);
+            if (all === true) done(null, [...addresses]);
+            else done(null, addresses[0]?.address ?? '', addresses[0]?.family ?? 4);
           },
           (error: unknown) => {
             done(error as NodeJS.ErrnoException, []);
           },
         );
       };
-      // undici passes what it does not know on to `net.connect` and `tls.connect`.
-      connect({ ...options, lookup: checked } as Parameters<typeof connect>[0], (error, socket) => {
+      // One connector for each connection: undici takes the lookup, which has to know the port, when it is made.
+      const connect = buildConnector({
+        timeout: limits.timeoutMs,
+        allowH2: false,
+        lookup: checked,
+        ...(ca === undefined ? {} : { ca }),
+      });
+      connect(options, (error, socket) => {
         if (error !== null || socket === null) {
           callback(error ?? new Error('Expected a socket, got none'), null);
           return;

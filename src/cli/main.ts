@@ -4,7 +4,12 @@ import { Command, CommanderError } from 'commander';
 import { registerAudit } from './audit.ts';
 import { registerCheck } from './check.ts';
 import { registerDemo } from './demo.ts';
+import { registerDoctor } from './doctor.ts';
+import { registerExec } from './exec.ts';
 import { EXIT, note, UsageError } from './output.ts';
+import { registerProfile } from './profile.ts';
+import { registerRun } from './run.ts';
+import { registerSelftest } from './selftest.ts';
 import { registerTools } from './tools.ts';
 
 const HELP = `
@@ -30,6 +35,11 @@ export const buildProgram = (): Command => {
   registerAudit(program);
   registerCheck(program);
   registerDemo(program);
+  registerDoctor(program);
+  registerExec(program);
+  registerProfile(program);
+  registerRun(program);
+  registerSelftest(program);
   registerTools(program);
   for (const command of withChildren(program)) command.exitOverride();
   return program;

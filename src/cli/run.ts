@@ -1,7 +1,10 @@
 /** `tappass run`: a program under a tier, with this terminal as its own. */
 import { Option } from 'commander';
 import type { Command } from 'commander';
+import { TapPassConfigError } from '../model/errors.ts';
 import { runAttached } from '../run-attached.ts';
+import type { AttachedResult } from '../run-attached.ts';
+import { UsageError } from './output.ts';
 import { TIERS } from '../model/tier.ts';
 
 interface Flags {
@@ -53,7 +56,7 @@ const run = async (argv: readonly string[], flags: Flags): Promise<number> => {
     fileSizeMb: numberOf(flags.fileSize),
     cpuSeconds: numberOf(flags.cpu),
   };
-  const result = await runAttached(argv, {
+  const result = await attached(argv, {
     tier: flags.tier,
     profile: flags.profile,
     workspace: flags.workspace,
@@ -67,6 +70,17 @@ const run = async (argv: readonly string[], flags: Flags): Promise<number> => {
   if (flags.json === true) process.stderr.write(`${JSON.stringify(result)}\n`);
   else if (result.reason !== undefined) process.stderr.write(`tappass: ${result.reason}\n`);
   return result.code;
+};
+
+/** A wrong option or profile is a wrong use of the command line. */
+const attached = async (...args: Parameters<typeof runAttached>): Promise<AttachedResult> => {
+  try {
+    return await runAttached(...args);
+  } catch (error) {
+    throw TapPassConfigError.isInstance(error) && error.name === 'TapPassConfigError'
+      ? new UsageError(error.message)
+      : error;
+  }
 };
 
 /** What is no number stays NaN: the door says what it expected. */

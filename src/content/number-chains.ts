@@ -64,3 +64,9 @@ export const shapeAt = (groups: readonly Group[], from: number, shape: readonly 
   }
   return true;
 };
+
+const CODE = /(?:\b[A-Z]{2}\d{2}(?: [A-Z]{4})?|[A-Z]\d+|\d[A-Z]+)$/u;
+
+/** Digits that follow a code of letters and digits (`DE89 0044 …`, `GB29 NWBK 6016 …`) are its continuation. */
+export const followsCode = (text: string, start: number): boolean =>
+  start > 1 && text[start - 1] === ' ' && CODE.test(text.slice(Math.max(0, start - 12), start - 1));

@@ -1,7 +1,8 @@
 /** Numbers that authorities give to people: by their check digits where they have some, else by what is said of them. */
-import { ALNUM, DIGIT, KINDS, SPACE } from './characters.ts';
-import { mod97 } from './checksums.ts';
-import { joinGroups, type Group } from './number-chains.ts';
+import { ALNUM, DASH, DIGIT, KINDS, SPACE, UNDERSCORE } from './characters.ts';
+import { DIGIT_RULES, TOKEN_RULES, ibanRest, isCpf, isHetu, type IdentityRule } from './identity-rules.ts';
+import { followsCode, joinGroups, shapeAt, type Group } from './number-chains.ts';
+import { macEnd } from './pii-addresses.ts';
 import type { TextView } from './text-view.ts';
 
 const kind = (text: string, index: number): number => KINDS[text.charCodeAt(index)] ?? 0;
@@ -32,44 +33,100 @@ const matchIban = (view: TextView, start: number): boolean => {
   }
   if (compact.length !== length || (kind(text, at) & ALNUM) !== 0) return false;
   const upper = compact.toUpperCase();
-  if (mod97(upper.slice(4) + upper.slice(0, 4)) !== 1) return false;
+  if (ibanRest(upper) !== 1) return false;
   return emit(view, start, at, 'IBAN', 'iban-mod97', 0.95);
 };
 
-/** A token of letters and digits that stands free. */
-export const matchIdentityToken = (view: TextView, start: number, end: number): void => {
-  const { text } = view;
+/** Longest of the tokens above, with the dashes that some are written with. */
+const LONGEST_TOKEN = 34;
+const LONGEST_DASHED = 20;
+
+/** A token of letters and digits around a digit. Returns where the search goes on. */
+export const matchIdentityToken = (view: TextView, start: number, end: number): number => {
+  const { text, topics } = view;
+  if (end - start > LONGEST_TOKEN + 8) return end;
+  const dashed = view.runEnd(start, ALNUM | DASH);
+  if (dashed > end && dashed - start <= LONGEST_DASHED && matchToken(view, start, dashed)) return dashed;
+  if (/^[A-Za-z]{2}\d\d/u.test(text.slice(start, start + 4)) && matchIban(view, start)) return end;
+  if (matchToken(view, start, end)) return end;
   const length = end - start;
-  if (length < 4 || length > 34) return;
-  if (/^[A-Za-z]{2}\d\d/u.test(text.slice(start, start + 4)) && matchIban(view, start)) return;
-  if (start > 0 && (kind(text, start - 1) & ALNUM) !== 0) return;
-  const { topics } = view;
-  const token = text.slice(start, end);
-  const digits = token.replaceAll(/\D/gu, '').length;
-  if (digits < 4) return;
-  if (length >= 6 && length <= 12 && topics.near('passport', start, end, 40)) {
+  if (length < 6 || length > 19 || text.slice(start, end).replaceAll(/\D/gu, '').length < 4) return end;
+  if (length <= 12 && topics.near('passport', start, end, 40, 24)) {
     emit(view, start, end, 'PASSPORT', 'passport-context', 0.75);
-  } else if (
-    length >= 6 &&
-    length <= 19 &&
-    digits >= 5 &&
-    topics.near('license', start, end, 32) &&
-    !topics.near('version', start, end, 32)
-  ) {
+  } else if (isLicence(view, start, end)) {
     emit(view, start, end, 'DRIVERS_LICENSE', 'license-context', 0.7);
   }
+  return end;
 };
+
+const isLicence = (view: TextView, start: number, end: number): boolean =>
+  view.topics.near('license', start, end, 32) && !view.topics.near('version', start, end, 32);
+
+const spokenOf = (view: TextView, rule: IdentityRule, start: number, end: number): boolean =>
+  rule.needs === undefined || rule.needs.some((topic) => view.topics.near(topic, start, end, 48));
+
+const matchToken = (view: TextView, start: number, end: number): boolean => {
+  if (start > 0 && (kind(view.text, start - 1) & (ALNUM | UNDERSCORE)) !== 0) return false;
+  if ((kind(view.text, end) & (ALNUM | UNDERSCORE)) !== 0) return false;
+  const token = view.text.slice(start, end);
+  const compact = token.replaceAll('-', '');
+  const upper = compact.toUpperCase();
+  if (compact.length < 9 || compact.length > LONGEST_TOKEN) return false;
+  for (const rule of TOKEN_RULES) {
+    const subject = rule.type === 'CRYPTO_ADDRESS' ? compact : upper;
+    if (rule.pattern.test(subject) && rule.proves(subject) && spokenOf(view, rule, start, end)) {
+      return emit(view, start, end, rule.type, rule.rule, 0.8);
+    }
+  }
+  if (/^\d{6}[-+A-FU-Y]\d{3}[0-9A-Y]$/u.test(token.toUpperCase()) && isHetu(token.toUpperCase())) {
+    return emit(view, start, end, 'NATIONAL_ID', 'fi-hetu', 0.85);
+  }
+  return false;
+};
+
+const RULES_BY_LENGTH: ReadonlyMap<number, typeof DIGIT_RULES> = Map.groupBy(DIGIT_RULES, ({ shape }) => shape[0] ?? 0);
 
 /** Groups of digits alone; returns how many groups were taken. */
 export const matchIdentityDigits = (view: TextView, groups: readonly Group[], from: number): number => {
   const { text, topics } = view;
   const first = groups[from] as Group;
   const length = first.end - first.start;
-  if (length >= 7 && length <= 9 && topics.near('passport', first.start, first.end, 40)) {
+  const through = (end: number): number => {
+    let count = 1;
+    while (from + count < groups.length && (groups[from + count] as Group).start < end) count += 1;
+    return count;
+  };
+  const dashed = view.runEnd(first.start, ALNUM | DASH);
+  if (dashed > first.end && dashed - first.start <= LONGEST_DASHED && matchToken(view, first.start, dashed))
+    return through(dashed);
+  const continued = followsCode(text, (groups[0] as Group).start) || text[first.start - 1] === '.';
+  for (const rule of continued ? [] : (RULES_BY_LENGTH.get(length) ?? [])) {
+    if (!shapeAt(groups, from, rule.shape, rule.gaps ?? ' -.\u00A0')) continue;
+    const last = groups[from + rule.shape.length - 1] as Group;
+    if ((kind(text, last.end) & ALNUM) !== 0 || topics.near('phone', first.start, last.end, 24)) continue;
+    if (!rule.proves(joinGroups(text, groups, from, rule.shape.length)) || !spokenOf(view, rule, first.start, last.end))
+      continue;
+    emit(view, first.start, last.end, rule.type, rule.rule, 0.75);
+    return rule.shape.length;
+  }
+  const shaped = SHAPED.find(
+    ({ length: own, pattern }) =>
+      own === length && pattern.test(text.slice(Math.max(0, first.start - 3), first.start + 15)),
+  );
+  if (shaped !== undefined) {
+    const found = shaped.pattern.exec(text.slice(Math.max(0, first.start - 3), first.start + 15));
+    const start = Math.max(0, first.start - 3) + (found?.index ?? 0);
+    const end = start + (found?.[0].length ?? 0);
+    if (start <= first.start && shaped.proves((found?.[0] ?? '').replaceAll(/\W/gu, ''))) {
+      emit(view, start, end, 'NATIONAL_ID', shaped.rule, 0.85);
+      return through(end);
+    }
+  }
+  if (length >= 6 && length <= 9 && topics.near('passport', first.start, first.end, 40, 24)) {
     emit(view, first.start, first.end, 'PASSPORT', 'passport-context', 0.75);
     return 1;
   }
-  if (topics.near('license', first.start, first.end, 32) && !topics.near('version', first.start, first.end, 32)) {
+  if (isLicence(view, first.start, first.end)) {
     let count = 1;
     while (from + count < groups.length && count < 4 && (groups[from + count] as Group).gap === '-') count += 1;
     const digits = joinGroups(text, groups, from, count);
@@ -81,6 +138,32 @@ export const matchIdentityDigits = (view: TextView, groups: readonly Group[], fr
   return 0;
 };
 
+/** Numbers with letters or signs of their own between the groups. */
+const SHAPED: readonly {
+  readonly rule: string;
+  readonly length: number;
+  readonly pattern: RegExp;
+  readonly proves: (compact: string) => boolean;
+}[] = [
+  {
+    rule: 'uk-nino',
+    length: 2,
+    pattern: /(?<![A-Z])(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z]{2} \d\d \d\d \d\d [A-D](?![A-Z])/u,
+    proves: () => true,
+  },
+  { rule: 'br-cpf', length: 3, pattern: /(?<!\d)\d{3}\.\d{3}\.\d{3}-\d\d(?!\d)/u, proves: isCpf },
+];
+
+/** The sign between the first two pairs of a hardware address. */
+export const matchMac = (view: TextView, colon: number): void => {
+  const start = colon - 2;
+  if (start < 0 || start < view.macUntil || (start > 0 && (kind(view.text, start - 1) & (ALNUM | DASH)) !== 0)) return;
+  const end = macEnd(view.text, start);
+  if (end === -1 || view.text[start - 1] === ':') return;
+  view.macUntil = end;
+  if (/^(?:00|ff)(?:[:-](?:00|ff)){5}$/iu.test(view.text.slice(start, end))) return;
+  emit(view, start, end, 'MAC_ADDRESS', 'eui-48', 0.85);
+};
 const MONTH =
   'jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?';
 const DATE = new RegExp(

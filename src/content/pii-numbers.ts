@@ -2,11 +2,11 @@
  * Numbers of people. The text is walked once from digit to digit; a chain of digit groups with single separators is cut
  * into what it holds, surest shape first.
  */
-import { ALNUM, DIGIT, KINDS, UNDERSCORE } from './characters.ts';
+import { ALNUM, DASH, DIGIT, HEX, KINDS, UNDERSCORE } from './characters.ts';
 import { readChain, type Group } from './number-chains.ts';
 import { ipv4End, matchIpv4 } from './pii-addresses.ts';
 import { matchCard, matchSsn } from './pii-cards.ts';
-import { matchIdentityDigits, matchIdentityToken } from './pii-identities.ts';
+import { matchIdentityDigits, matchIdentityToken, matchMac } from './pii-identities.ts';
 import { matchPhone } from './pii-phone.ts';
 import type { TextView } from './text-view.ts';
 
@@ -25,11 +25,13 @@ export const matchNumbers = (view: TextView): void => {
     const tokenStart = view.runStart(at, ALNUM, 24);
     const tokenEnd = view.runEnd(at, ALNUM);
     const digitsEnd = view.runEnd(at, DIGIT);
+    if (text[tokenEnd] === '-' && tokenEnd - tokenStart === 2)
+      matchMac(view, view.runStart(tokenStart, HEX | DASH, 15) + 2);
     if (tokenStart !== at || tokenEnd !== digitsEnd) {
-      matchIdentityToken(view, tokenStart, tokenEnd);
+      const next = matchIdentityToken(view, tokenStart, tokenEnd);
       // `1234x56` (an extension) still is a telephone's tail: the chain may begin here when only its end is glued.
-      if (tokenStart !== at || !/^x\d{1,6}$/iu.test(text.slice(digitsEnd, tokenEnd))) {
-        at = tokenEnd - 1;
+      if (tokenStart !== at || next !== tokenEnd || !/^x\d{1,6}$/iu.test(text.slice(digitsEnd, tokenEnd))) {
+        at = Math.max(next, tokenEnd) - 1;
         continue;
       }
     }

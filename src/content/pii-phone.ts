@@ -1,6 +1,6 @@
 /** Telephone numbers: international by their calling code, national by their shape, anything else by what is said of it. */
 import { ALNUM, DIGIT, KINDS } from './characters.ts';
-import { joinGroups, type Group } from './number-chains.ts';
+import { followsCode, joinGroups, type Group } from './number-chains.ts';
 import type { TextView } from './text-view.ts';
 
 const kind = (text: string, index: number): number => KINDS[text.charCodeAt(index)] ?? 0;
@@ -83,7 +83,7 @@ export const matchPhone = (view: TextView, groups: readonly Group[], from: numbe
     text.startsWith('00', first.start) &&
     text[first.start + 2] !== '0' &&
     first.end - first.start <= 5 &&
-    !followsCode(text, first.start);
+    !continues(text, groups, from);
   if (plus || zeroes) {
     for (let count = most; count > 0; count -= 1) {
       if (!free(text, (groups[from + count - 1] as Group).end)) continue;
@@ -124,11 +124,9 @@ const lengths = (groups: readonly Group[], from: number, count: number): string 
   return shape;
 };
 
-/** Digits that follow a code of letters and digits (`DE89 0044 …`) are its continuation. */
-const followsCode = (text: string, start: number): boolean =>
-  start > 1 &&
-  text[start - 1] === ' ' &&
-  /(?:\b[A-Z]{2,4}\d*|\d[A-Z]{0,2}|[A-Z]\d{2,4})$/u.test(text.slice(Math.max(0, start - 9), start - 1));
+/** Groups that go on after other digits or a code, with nothing but a space between. */
+const continues = (text: string, groups: readonly Group[], from: number): boolean =>
+  followsCode(text, (groups[0] as Group).start) || (from > 0 && groups[from]?.gap === ' ');
 
 /** Shapes that hardly anything else has: the North American plan, and trunk zeros with several groups. */
 const isNational = (text: string, groups: readonly Group[], from: number, count: number, digits: string): boolean => {
@@ -136,7 +134,12 @@ const isNational = (text: string, groups: readonly Group[], from: number, count:
   const gap = groups[from + 1]?.gap ?? '';
   const before = text[(groups[from] as Group).start - 1];
   if (before === '.' || before === '-' || before === '/' || before === '$' || before === '#') return false;
-  if (followsCode(text, (groups[from] as Group).start) || shape === '324') return false;
+  if (
+    followsCode(text, (groups[0] as Group).start) ||
+    (digits.startsWith('0') && continues(text, groups, from)) ||
+    shape === '324'
+  )
+    return false;
   const even = groups.slice(from + 2, from + count).every((group) => group.gap === gap);
   if (shape === '3322') return even && /^[2-9]/u.test(digits);
   if (shape === '2334') return even && gap === '-' && hasCallingCode(digits);

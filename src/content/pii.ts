@@ -2,7 +2,7 @@
 import type { Trigger } from './secrets.ts';
 import { matchEmail, matchIpv6 } from './pii-addresses.ts';
 import { TOPICS, TOPIC_WORDS, isWord, type Topic } from './pii-context.ts';
-import { matchBirth } from './pii-identities.ts';
+import { matchBirth, matchMac } from './pii-identities.ts';
 
 const topicTrigger = (topic: Topic, word: string): Trigger => ({
   word,
@@ -24,7 +24,13 @@ export const TOPIC_TRIGGERS: readonly Trigger[] = TOPICS.flatMap((topic) =>
 
 export const PII_TRIGGERS: readonly Trigger[] = [
   { word: '@', match: (view, start) => matchEmail(view, start) },
-  { word: ':', match: (view, start) => matchIpv6(view, start) },
+  {
+    word: ':',
+    match: (view, start) => {
+      matchIpv6(view, start);
+      matchMac(view, start);
+    },
+  },
   ...TOPIC_TRIGGERS,
   ...TOPIC_WORDS.birth.map(birthTrigger),
 ];

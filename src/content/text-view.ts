@@ -32,6 +32,7 @@ export class TextView {
   userinfoAt = -1;
   manifestUntil = 0;
   ipv6Until = 0;
+  macUntil = 0;
   birthUntil = 0;
   readonly #runs: Run[] = [];
   readonly #found = new Map<string, number>();

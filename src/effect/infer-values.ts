@@ -54,3 +54,24 @@ export const filesOfPatch = (text: string): readonly string[] => {
 
 export const looksLikePatch = (text: string): boolean =>
   /^\*\*\* Begin Patch|^\*\*\* (?:Update|Add|Delete) File: |^--- [^\n]+\n\+\+\+ |^diff --git /mu.test(text);
+
+/** More than a code of letters and digits: a call, an assignment, a block, several lines. */
+export const looksLikeCode = (text: string): boolean => /[(){};=\n]|^\s*(?:import|from|print|return)\b/u.test(text);
+
+export const isGenericPath = (text: string, name: string): boolean =>
+  name !== 'query' && name !== 'q' && text.length < 1024 && !/[\n<>|*"]/u.test(text) && !/\s\S+\s/u.test(text);
+
+/** Stands in for the statement that the tool will make by itself. */
+export const statementFor = (words: readonly string[], args: unknown): string | undefined => {
+  const has = (verbs: string): boolean => words.some((word) => ` ${verbs} `.includes(` ${word} `));
+  if (has('drop truncate alter')) return 'DROP TABLE t';
+  if (has('delete remove purge clear erase')) return 'DELETE FROM t';
+  if (has('create') && has('table database schema index view collection')) return 'CREATE TABLE t (a int)';
+  if (has('update upsert replace modify set rename')) return 'UPDATE t SET a = a WHERE false';
+  if (has('insert add append create save put write store')) return 'INSERT INTO t DEFAULT VALUES';
+  const targets =
+    typeof args === 'object' && args !== null && Object.keys(args).some((key) => /^(?:table|collection)/iu.test(key));
+  return has('list describe show get select find count read query search aggregate explain') || targets
+    ? 'SELECT 1'
+    : undefined;
+};

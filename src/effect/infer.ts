@@ -3,36 +3,24 @@
  * themselves. It errs towards restriction: a path is written to unless the name says that it is read, a text that could
  * be a statement is one. A declaration is always better; `coverage()` says which tools have none.
  */
-import type { Basis } from '../model/decision.ts';
+import { unreachable, type Basis } from '../model/decision.ts';
 import { accessOf, type Effect, type FileOperation } from '../model/effect.ts';
 import { inferEmail } from './infer-email.ts';
-import { filesOfPatch, isUrl, looksLikePatch, looksLikePath, looksLikeSql, looksLikeUrl } from './infer-values.ts';
+import { isRecord, traitsOf, type InferableTool, type Traits } from './infer-traits.ts';
 import {
-  bareName,
-  CODE_WORDS,
-  DATABASE_WORDS,
-  FETCH_WORDS,
-  FILE_WORDS,
-  fileOperationOf,
-  kindOfName,
-  MAIL_WORDS,
-  namesWriting,
-  PURE_TOOLS,
-  REMOTE_MARKS,
-  sendsMail,
-  SHELL_WORDS,
-  wordsOf,
-  type ParameterKind,
-} from './infer-words.ts';
+  filesOfPatch,
+  isGenericPath,
+  isUrl,
+  looksLikeCode,
+  looksLikePatch,
+  looksLikePath,
+  looksLikeSql,
+  looksLikeUrl,
+  statementFor,
+} from './infer-values.ts';
+import { fileOperationOf, wordsOf, type ParameterKind } from './infer-words.ts';
 
-export interface InferableTool {
-  readonly name: string;
-  readonly description?: string;
-  /** JSON schema of the arguments, where the tool has one. */
-  readonly schema?: unknown;
-  /** Names of positional parameters, from the function's source. */
-  readonly parameterNames?: readonly string[];
-}
+export type { InferableTool } from './infer-traits.ts';
 
 export interface InferredEffects {
   readonly effects: readonly Effect[];
@@ -46,94 +34,25 @@ export const inferEffects = (tool: InferableTool, args: unknown): InferredEffect
 /** What the name, description and schema say is worked out once; the answer looks at the arguments alone. */
 export const compileInference = (tool: InferableTool): Inference => {
   const traits = traitsOf(tool);
-  return (args) => {
-    const run = new InferenceRun(traits);
-    return run.infer(args);
-  };
+  return (args) => new InferenceRun(traits).infer(args);
 };
 
-interface Traits {
-  readonly words: readonly string[];
-  readonly names: readonly string[] | undefined;
-  readonly operation: FileOperation;
-  readonly mail: boolean;
-  readonly database: boolean;
-  readonly shell: boolean;
-  readonly code: boolean;
-  readonly fetch: boolean;
-  readonly file: boolean;
-  readonly remote: boolean;
-  readonly pure: boolean;
-  /** Parameters whose schema lists the values they may have: `command: 'view' | 'create'` is a verb, not a command. */
-  readonly enums: ReadonlySet<string>;
-  /** Parameters that the tool itself names. */
-  readonly declared: ReadonlySet<string>;
-  /** One of the editors whose `command` is a verb although they come without a schema. */
-  readonly editor: boolean;
-  readonly kinds: Map<string, ParameterKind>;
-}
+const TELLING: ReadonlySet<ParameterKind> = new Set(['path', 'url', 'host', 'sql', 'command', 'patch']);
 
-const QUERY_WORDS = new Set(['query', 'queries', 'sql', 'statement']);
-const TABLE_KEY = /^(?:table|tablename|collection|collectionname)$/u;
-
-const has = (words: readonly string[], of: ReadonlySet<string>): boolean => words.some((word) => of.has(word));
-
-const traitsOf = ({ name, description = '', schema, parameterNames }: InferableTool): Traits => {
-  const words = wordsOf(name);
-  const properties = propertiesOf(schema);
-  const parameters = [...Object.keys(properties), ...(parameterNames ?? [])];
-  const described = description.slice(0, 2_000);
-  const asksDatabase =
-    has(words, QUERY_WORDS) && words.some((word) => word === 'execute' || word === 'run' || word === 'exec');
-  const shell =
-    !asksDatabase &&
-    (has(words, SHELL_WORDS) ||
-      /\b(?:run|execute)s?\b[^.]*\b(?:shell|bash|terminal|command|script)s?\b/iu.test(described)) &&
-    !(has(words, DATABASE_WORDS) && !words.some((word) => word === 'shell' || word === 'bash'));
-  const database =
-    asksDatabase ||
-    has(words, DATABASE_WORDS) ||
-    /\bSQL\b|\bquer(?:y|ies)\b[^.]*\bdatabase\b/u.test(described) ||
-    parameters.some((key) => TABLE_KEY.test(bareName(key)));
-  return {
-    words,
-    names: parameterNames,
-    operation: fileOperationOf(words),
-    mail: has(words, MAIL_WORDS),
-    database,
-    shell,
-    code: has(words, CODE_WORDS),
-    fetch: has(words, FETCH_WORDS),
-    file: has(words, FILE_WORDS) || words.some((word) => word === 'ls' || word === 'cat' || word === 'mkdir'),
-    remote: parameters.some((key) => REMOTE_MARKS.has(bareName(key))),
-    pure: PURE_TOOLS.has(bareName(name)),
-    enums: new Set(
-      Object.entries(properties)
-        .filter(([, property]) => isEnum(property))
-        .map(([key]) => key),
-    ),
-    declared: new Set(parameters),
-    editor: /^(?:str_replace_(?:based_)?edit(?:or|_tool)|memory|text_editor|editor)/u.test(name),
-    kinds: new Map(),
-  };
+/** For `coverage()`: whether the tool's own name and parameters already tell what it would do. */
+export const inferredBasis = (tool: InferableTool): InferredEffects['basis'] => {
+  const traits = traitsOf(tool);
+  const { declared, keyOf, shell, code, pure } = traits;
+  if (pure || shell || code || [...declared].some((key) => TELLING.has(keyOf(key).kind))) return 'inferred';
+  return new InferenceRun(traits).infer({}).basis;
 };
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
-
-const propertiesOf = (schema: unknown): Readonly<Record<string, unknown>> => {
-  const properties = isRecord(schema) ? schema['properties'] : undefined;
-  return isRecord(properties) ? properties : {};
-};
-
-const isEnum = (property: unknown): boolean =>
-  isRecord(property) && (Array.isArray(property['enum']) || 'const' in property);
 
 const EDITOR_VERBS = new Set(
   'view create str_replace insert undo_edit delete rename read write edit append'.split(' '),
 );
 
-const pointerTo = (at: string, key: string): string => `${at}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+const pointerTo = (at: string, key: string): string =>
+  `${at}/${/[~/]/u.test(key) ? key.replaceAll('~', '~0').replaceAll('/', '~1') : key}`;
 
 class InferenceRun {
   readonly #traits: Traits;
@@ -143,7 +62,7 @@ class InferenceRun {
   #database: boolean;
   #method: string | undefined;
   /** Set while looking into a text: what is found there has no place of its own among the arguments. */
-  #inText = false;
+  #depth = 0;
 
   constructor(traits: Traits) {
     this.#traits = traits;
@@ -153,8 +72,8 @@ class InferenceRun {
   }
 
   infer(args: unknown): InferredEffects {
-    const { mail, names, pure, words } = this.#traits;
-    const email = inferEmail(args, names, mail && sendsMail(words));
+    const { names, pure, sends } = this.#traits;
+    const email = inferEmail(args, names, sends);
     if (email !== undefined) this.#effects.push(email);
     if (Array.isArray(args)) this.#positional(args);
     else if (isRecord(args)) this.#record(args, '', undefined);
@@ -164,7 +83,7 @@ class InferenceRun {
   }
 
   #add(effect: Effect): void {
-    this.#effects.push(this.#inText ? { ...effect, derived: true } : effect);
+    this.#effects.push(this.#depth > 0 ? { ...effect, derived: true } : effect);
   }
 
   #positional(args: readonly unknown[]): void {
@@ -174,13 +93,13 @@ class InferenceRun {
       const name = names[index] ?? '';
       const at = `/${index}`;
       if (name === '' && isRecord(value)) this.#record(value, at, undefined);
-      else this.#value(value, at, name === '' ? 'generic' : this.#kindOf(name), name);
+      else this.#value(value, at, name === '' ? 'generic' : this.#traits.keyOf(name).kind, name);
     }
   }
 
   /** Arguments that tighten the meaning of others. What loosens it must stand in the schema: callers choose arguments. */
   #lookAround(keys: readonly string[]): void {
-    this.#database ||= keys.some((key) => TABLE_KEY.test(bareName(key)));
+    this.#database ||= keys.some((key) => this.#traits.keyOf(key).table);
   }
 
   #record(record: Readonly<Record<string, unknown>>, at: string, parent: ParameterKind | undefined): void {
@@ -194,7 +113,7 @@ class InferenceRun {
     for (const key of keys) {
       const here = pointerTo(at, key);
       if (used.includes(key)) continue;
-      let kind = this.#kindOf(key);
+      let kind = this.#traits.keyOf(key).kind;
       if (parent === 'path' && (kind === 'prose' || kind === 'unknown') && /^(?:name|key|uri)$/iu.test(key))
         kind = 'path';
       // `{files: {'src/a.ts': 'text'}}`: the names are the paths.
@@ -211,9 +130,8 @@ class InferenceRun {
   #operationFor(record: Readonly<Record<string, unknown>>): FileOperation | undefined {
     for (const [key, value] of Object.entries(record)) {
       if (typeof value !== 'string' || value.length > 40) continue;
-      const kind = this.#kindOf(key);
-      if (kind !== 'verb' && !(kind === 'command' && this.#isVerb(key, value))) continue;
-      if (bareName(key) === 'type' || bareName(key) === 'method') continue;
+      const { kind, verb } = this.#traits.keyOf(key);
+      if (!verb && !(kind === 'command' && this.#isVerb(key, value))) continue;
       const operation = fileOperationOf(wordsOf(value));
       if (accessOf(operation) === 'write' || this.#isTrustedVerb(key)) return operation;
     }
@@ -222,9 +140,9 @@ class InferenceRun {
 
   /** Callers choose arguments: a verb makes a call harmless only where the tool itself offers that verb. */
   #isTrustedVerb(key: string): boolean {
-    const { enums, declared, operation, editor, words } = this.#traits;
+    const { enums, declared, operation, editor, writes } = this.#traits;
     if (enums.has(key) || (editor && key === 'command')) return true;
-    return declared.has(key) && (accessOf(operation) === 'read' || !namesWriting(words));
+    return declared.has(key) && (accessOf(operation) === 'read' || !writes);
   }
 
   #isVerb(key: string, value: unknown): boolean {
@@ -245,29 +163,6 @@ class InferenceRun {
       this.#add({ kind: 'command', pointer: '', command: argv.join(' ') });
     }
     return [key, rest];
-  }
-
-  #kindOf(name: string): ParameterKind {
-    const cached = this.#traits.kinds.get(name);
-    if (cached !== undefined) return cached;
-    const kind = this.#refined(name, kindOfName(name));
-    if (this.#traits.kinds.size < 500) this.#traits.kinds.set(name, kind);
-    return kind;
-  }
-
-  #refined(name: string, kind: ParameterKind): ParameterKind {
-    const { database, shell, code, file, mail } = this.#traits;
-    const bare = bareName(name);
-    if ((bare === 'from' || bare === 'to' || bare === 'location' || bare === 'include') && (mail || !file))
-      return 'unknown';
-    if (mail && kind === 'path' && !/attach|file|path/u.test(bare)) return 'unknown';
-    if (bare === 'document' && database) return 'unknown';
-    if (kind === 'verb' && this.#traits.enums.has(name)) return 'verb';
-    if (kind === 'command' && this.#traits.enums.has(name)) return 'verb';
-    if ((bare === 'process' || bare === 'run' || bare === 'exec') && !shell) return 'unknown';
-    if (kind === 'code' && database && !code) return 'sql';
-    if (bare === 'statement' && !database) return 'generic';
-    return kind;
   }
 
   #value(value: unknown, at: string, kind: ParameterKind, name: string): void {
@@ -303,31 +198,28 @@ class InferenceRun {
         return;
       case 'url':
         if (looksLikePath(text) && !text.startsWith('//')) this.#file(text, at);
-        else if (isUrl(text) || fetch || /^(?:\/\/|[\w-]+(?:\.[\w-]+)+)/u.test(text)) this.#url(text, at);
+        else if (isUrl(text) || fetch || /^(?:\/\/|localhost\b|[\w-]+(?:\.[\w-]+)+)/u.test(text)) this.#url(text, at);
         return;
       case 'host':
         this.#url(isUrl(text) ? text : `https://${text}`, at);
         return;
       case 'sql':
-        this.#add({ kind: 'sql', pointer: at, text, dialect: this.#dialect() });
+        this.#add({ kind: 'sql', pointer: at, text, dialect: this.#traits.dialect });
         return;
       case 'command':
         this.#add({ kind: 'command', pointer: at, command: text });
         return;
       case 'code':
-        if (shell || code || this.#traits.words.some((word) => word === 'run' || word === 'execute')) {
-          this.#add({ kind: 'command', pointer: at, command: text });
-        } else this.#byValue(text, at);
+        if (shell || code || looksLikeCode(text)) this.#add({ kind: 'command', pointer: at, command: text });
+        else this.#byValue(text, at);
         return;
       case 'patch':
         this.#patch(text, at);
         return;
-      case 'verb':
-        return;
       case 'generic':
         if (looksLikePatch(text) && !database) this.#patch(text, at);
         else if (!database && !shell && this.#json(text, at, kind)) return;
-        else if (database) this.#add({ kind: 'sql', pointer: at, text, dialect: this.#dialect() });
+        else if (database) this.#add({ kind: 'sql', pointer: at, text, dialect: this.#traits.dialect });
         else if (shell || (code && name !== 'q')) this.#add({ kind: 'command', pointer: at, command: text });
         else if (fetch && this.#urlsIn(text, at)) return;
         else if (file && !this.#remote && isGenericPath(text, name)) this.#file(text, at);
@@ -337,8 +229,12 @@ class InferenceRun {
         if (this.#knownTool()) return;
         this.#byValue(text, at);
         return;
+      case 'verb':
       case 'unknown':
         this.#byValue(text, at);
+        return;
+      default:
+        unreachable(kind);
     }
   }
 
@@ -350,16 +246,16 @@ class InferenceRun {
 
   /** Arguments inside a text: `'{"url": "https://…"}'`. */
   #json(text: string, at: string, kind: ParameterKind): boolean {
-    if (!/^\s*[[{]/u.test(text) || text.length > 256 * 1024 || this.#inText) return false;
+    if (!/^\s*[[{]/u.test(text) || text.length > 256 * 1024 || this.#depth > 3) return false;
     let value: unknown;
     try {
       value = JSON.parse(text);
     } catch {
       return false;
     }
-    this.#inText = true;
+    this.#depth += 1;
     this.#valueInside(value, at, kind);
-    this.#inText = false;
+    this.#depth -= 1;
     return true;
   }
 
@@ -383,16 +279,16 @@ class InferenceRun {
       return true;
     }
     const urls = text.match(/\b[a-z][a-z0-9+.-]*:\/\/[^\s"'<>,\\]+/giu) ?? [];
-    this.#inText = true;
+    this.#depth += 1;
     for (const url of urls) this.#url(url, at);
-    this.#inText = false;
+    this.#depth -= 1;
     return urls.length > 0;
   }
 
   #byValue(text: string, at: string): void {
     if (this.#json(text, at, 'generic')) return;
     if (looksLikeUrl(text)) this.#url(text.trim(), at);
-    else if (looksLikeSql(text)) this.#add({ kind: 'sql', pointer: at, text, dialect: this.#dialect() });
+    else if (looksLikeSql(text)) this.#add({ kind: 'sql', pointer: at, text, dialect: this.#traits.dialect });
     else if (looksLikePath(text)) this.#file(text, at);
     else if (looksLikePatch(text)) this.#patch(text, at);
   }
@@ -413,12 +309,6 @@ class InferenceRun {
   #url(url: string, at: string): void {
     const method = this.#method;
     this.#add({ kind: 'network', pointer: at, url, ...(method === undefined ? {} : { method }) });
-  }
-
-  #dialect(): string {
-    const { words } = this.#traits;
-    if (words.includes('sqlite')) return 'sqlite';
-    return words.includes('mysql') || words.includes('mariadb') ? 'mysql' : 'postgres';
   }
 
   /** A tool that says `delete_rows` or `write_file` does so, even where no argument shows what it acts on. */
@@ -446,20 +336,3 @@ class InferenceRun {
 
 const isTextList = (value: unknown): value is readonly string[] =>
   Array.isArray(value) && value.every((one) => typeof one === 'string');
-
-const isGenericPath = (text: string, name: string): boolean =>
-  name !== 'query' && name !== 'q' && text.length < 1024 && !/[\n<>|*"]/u.test(text) && !/\s\S+\s/u.test(text);
-
-/** Stands in for the statement that the tool will make by itself. */
-const statementFor = (words: readonly string[], args: unknown): string | undefined => {
-  const has = (verbs: string): boolean => words.some((word) => ` ${verbs} `.includes(` ${word} `));
-  if (has('drop truncate alter')) return 'DROP TABLE t';
-  if (has('delete remove purge clear erase')) return 'DELETE FROM t';
-  if (has('create') && has('table database schema index view collection')) return 'CREATE TABLE t (a int)';
-  if (has('update upsert replace modify set rename')) return 'UPDATE t SET a = a WHERE false';
-  if (has('insert add append create save put write store')) return 'INSERT INTO t DEFAULT VALUES';
-  const targets = isRecord(args) && Object.keys(args).some((key) => /^(?:table|collection)/u.test(bareName(key)));
-  return has('list describe show get select find count read query search aggregate explain') || targets
-    ? 'SELECT 1'
-    : undefined;
-};

@@ -182,7 +182,6 @@ const METADATA: readonly Attack[] = [
     ['futimesat', -1, BAD, BAD],
     ['ioctl', -1, 0x40086602, BAD],
     ['ioctl', -1, 0x401c5820, BAD],
-    ['fcntl', 1, 1024, 2],
     ['inotify_add_watch', -1, BAD, 0x100],
   ].map(([name, ...args]) => single('metadata', ['observer'], String(name), ...args)),
 ];
@@ -308,6 +307,11 @@ const PROCESSES: readonly Attack[] = [
   single('processes', ALL, 'process_mrelease', -1, 0),
 ];
 
+const LEASES: readonly Attack[] = [
+  single('files', ALL, 'fcntl', 1, 1024, 2),
+  single('files', ALL, 'fcntl', -1, 1026, 1),
+];
+
 const IO_URING: readonly Attack[] = [
   single('io-uring', ALL, 'io_uring_setup', 8, BAD),
   single('io-uring', ALL, 'io_uring_enter', -1, 0, 0, 0, 0),
@@ -390,10 +394,13 @@ const TERMINAL: readonly Attack[] = [
   single('terminal', ALL, 'ioctl', -1, HIGH + 0x5412, BAD),
   single('terminal', ALL, 'ioctl', -1, 0x541c, BAD),
   single('terminal', ALL, 'ioctl', -1, 0x541d, 0),
+  single('terminal', ALL, 'ioctl', -1, 0x5423, BAD),
+  attack('terminal', "reach the user's terminals", ALL, () => [['openat', AT_FDCWD, text('/dev/pts'), 0o200000]]),
 ];
 
 export const ATTACKS: readonly Attack[] = [
   ...FILES,
+  ...LEASES,
   ...METADATA,
   ...PROGRAMS,
   ...NETWORK,
@@ -406,6 +413,12 @@ export const ATTACKS: readonly Attack[] = [
   ...IPC,
   ...TERMINAL,
 ];
+
+/** Tells apart attacks that differ by their arguments only. */
+export const titleOf = (attack: Attack): string => {
+  const same = ATTACKS.filter(({ way, name }) => way === attack.way && name === attack.name);
+  return same.length === 1 ? attack.name : `${attack.name} (${String(same.indexOf(attack) + 1)})`;
+};
 
 /** Arguments for `tappass-try`; `undefined` where this architecture does not have the call. */
 export const argumentsOf = (

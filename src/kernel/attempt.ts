@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import type { Tier } from '../model/tier.ts';
 import { capture } from './capture.ts';
 import { compileProfile } from './compile.ts';
-import type { CompiledProfile } from './compiled.ts';
+import type { CompiledProfile, Namespace } from './compiled.ts';
 import { launchConfined } from './confined.ts';
 import { hostAbilities } from './host.ts';
 import { launch } from './launcher.ts';
@@ -16,6 +16,8 @@ export interface Attempted {
   readonly stderr: string;
   readonly exitCode?: number;
   readonly signal?: string;
+  /** Those that held. */
+  readonly namespaces?: readonly Namespace[];
   /** The sandbox could not be started: nothing was attempted. */
   readonly failure?: string;
 }
@@ -119,5 +121,10 @@ export const attemptInside = async (
       failure: `step ${end.step} failed with errno ${String(end.errno)} (rule ${String(end.index)})`,
     };
   }
-  return { stdout: stdout.text, stderr: stderr.text, ...ending(end.exitCode, end.signal) };
+  return {
+    stdout: stdout.text,
+    stderr: stderr.text,
+    namespaces: end.namespaces,
+    ...ending(end.exitCode, end.signal),
+  };
 };

@@ -4,6 +4,7 @@ import type { ResolvedCommand } from './commands.ts';
 import {
   expandGrant,
   findNamed,
+  findPrivate,
   isDirectory,
   isWithin,
   realOrUndefined,
@@ -30,6 +31,8 @@ export const grantFiles = (
   const excluded = profile.excluded.flatMap(({ path }) => placesOf(path));
   requireWorkspace(variables, protectedPlaces);
   const names = profile.protected.flatMap(({ named }) => (named === undefined ? [] : [named]));
+  // Only a tier that reads the system as a whole meets files that the line did not name.
+  const privates = process.geteuid?.() === 0 && profile.files.some(({ path }) => path === '/') ? findPrivate() : [];
   const search = names.length === 0 ? undefined : findNamed(variables.HOME, names, variables.WORKSPACE);
 
   const grants: ExplainedGrant[] = [];
@@ -38,12 +41,8 @@ export const grantFiles = (
     // Nearer lines win over an exclusion, never over a protection.
     // What was searched for by name is outside of the workspace, which holds its own.
     const named = isWithin(path, variables.WORKSPACE) ? [] : [...(search?.found ?? []), ...(search?.unsearched ?? [])];
-    const blocked = [
-      ...protectedPlaces,
-      ...named,
-      ...excluded.filter((place) => place !== path && isWithin(place, path)),
-    ];
-    const expansion = expandGrant({ path, rights, why }, blocked);
+    const beneath = [...excluded, ...privates].filter((place) => place !== path && isWithin(place, path));
+    const expansion = expandGrant({ path, rights, why }, [...protectedPlaces, ...named, ...beneath]);
     grants.push(...expansion.grants.map((part) => (ownProc ? { ...part, ownProc } : part)));
     listed.push(...expansion.listed);
   };
@@ -87,7 +86,12 @@ export const grantFiles = (
       }
     }
   }
-  return { grants, listed, searched: search !== undefined, unsearched: search?.unsearched ?? [] };
+  return {
+    grants,
+    listed,
+    searched: search !== undefined || privates.length > 0,
+    unsearched: search?.unsearched ?? [],
+  };
 };
 
 /** Writing to the system, or to the home folder as a whole, is more than any tier gives. */
@@ -116,5 +120,6 @@ const installPrefix = (command: ResolvedCommand, home: string): string | undefin
   const folder = dirname(program);
   const prefix = dirname(folder);
   if (!folder.endsWith('/bin') || ['/', '/usr', '/usr/local'].includes(prefix)) return undefined;
-  return isWithin(home, prefix) ? undefined : prefix;
+  const isShallow = dirname(prefix) === '/';
+  return isShallow || isWithin(home, prefix) ? undefined : prefix;
 };

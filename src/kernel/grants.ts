@@ -121,6 +121,33 @@ export const findNamed = (home: string, names: readonly string[], skip: string):
   return { found, unsearched: [] };
 };
 
+/** Where a system keeps what only root may read; deeper and elsewhere the names that a profile protects must do. */
+const PRIVATE_PLACES = ['/etc', '/var', '/opt', '/srv', '/usr/local/etc'];
+const PRIVATE_DEPTH = 3;
+const OTHERS_READ = 0o4;
+const OTHERS_ENTER = 0o5;
+
+/**
+ * What others may not read. Root keeps reading its own files when its Linux capabilities are gone, so for root these
+ * modes would protect nothing: in here root is nobody.
+ */
+export const findPrivate = (places: readonly string[] = PRIVATE_PLACES): readonly string[] => {
+  const found: string[] = [];
+  const visit = (folder: string, depth: number): void => {
+    for (const entry of entriesOf(folder)) {
+      if (entry.isSymbolicLink()) continue;
+      const path = join(folder, entry.name);
+      const mode = lstatSync(path, { throwIfNoEntry: false })?.mode ?? 0;
+      const isFolder = entry.isDirectory();
+      const needed = isFolder ? OTHERS_ENTER : OTHERS_READ;
+      if ((mode & needed) !== needed) found.push(path);
+      else if (isFolder && depth > 1) visit(path, depth - 1);
+    }
+  };
+  for (const place of places) visit(place, PRIVATE_DEPTH);
+  return found;
+};
+
 export const isDirectory = (path: string): boolean => {
   try {
     return statSync(path).isDirectory();

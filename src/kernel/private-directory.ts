@@ -2,7 +2,7 @@
  * TMPDIR and HOME of a command: its own, 0700, emptied when it has ended. The paths are those of a slot that the next
  * command uses again, so that a profile compiled for them is compiled once.
  */
-import { chownSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -28,6 +28,8 @@ export const claimPrivateDirectories = (identity?: Identity): PrivateDirectories
   const slot = free.pop() ?? join(privateRoot(), String(slots++));
   const temporary = join(slot, 'tmp');
   const home = join(slot, 'home');
+  // Another user must get through to what is its own; the slots themselves are closed to all but their owner.
+  if (identity) chmodSync(privateRoot(), 0o711);
   for (const directory of [slot, temporary, home]) {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     if (identity) chownSync(directory, identity.uid, identity.gid);

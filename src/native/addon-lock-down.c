@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -31,12 +32,18 @@ enum { RESTRICT_SELF_TSYNC = 1 << 3 };
 enum { STEP_THREADS = 1, STEP_PING, STEP_RESTRICT, STEP_FILTER, STEP_PROOF };
 enum pass { PASS_PING, PASS_RESTRICT, PASS_PROVE };
 
+/* The threads that were asked, and which of them have answered. */
+static struct {
+	pid_t tids[MOST_THREADS];
+	atomic_bool answered[MOST_THREADS];
+	atomic_size_t count;
+} asked;
+
 static struct {
 	enum pass pass;
 	int ruleset;
 	uint32_t flags;
 	char probe[MOST_PATH];
-	atomic_int answers;
 	atomic_int error;
 } order;
 
@@ -70,20 +77,23 @@ static int act(void)
 	return -EINVAL;
 }
 
-static void answer(int error)
+static void answer(void)
 {
-	if (error < 0) {
-		int none = 0;
+	const pid_t self = (pid_t)syscall(SYS_gettid);
+	const int error = act();
+	int none = 0;
+	if (error < 0)
 		atomic_compare_exchange_strong(&order.error, &none, error);
-	}
-	atomic_fetch_add(&order.answers, 1);
+	for (size_t i = 0; i < atomic_load(&asked.count); i++)
+		if (asked.tids[i] == self)
+			atomic_store(&asked.answered[i], true);
 }
 
 static void on_signal(int signal)
 {
 	const int saved = errno;
 	(void)signal;
-	answer(act());
+	answer();
 	errno = saved;
 }
 
@@ -106,15 +116,10 @@ enum { RESTORER_FLAG = 0 };
 #define restore NULL
 #endif
 
-struct found {
-	pid_t tids[MOST_THREADS];
-	size_t count;
-};
-
-static bool holds(const struct found *list, pid_t tid)
+static bool is_asked(pid_t tid)
 {
-	for (size_t i = 0; i < list->count; i++)
-		if (list->tids[i] == tid)
+	for (size_t i = 0; i < atomic_load(&asked.count); i++)
+		if (asked.tids[i] == tid)
 			return true;
 	return false;
 }
@@ -126,65 +131,77 @@ static uint64_t now_us(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* 0 when it answered or has ended meanwhile. */
-static int ask(pid_t tid)
+/* Adds the threads that have not been asked in this pass: how many, or -errno. */
+static int find_new(DIR *tasks)
 {
-	const int before = atomic_load(&order.answers);
-	const uint64_t deadline = now_us() + DEADLINE_MS * 1000;
-	if (tid == (pid_t)syscall(SYS_gettid)) {
-		answer(act());
-		return atomic_load(&order.error);
+	int added = 0;
+	rewinddir(tasks);
+	for (struct dirent *entry; (entry = readdir(tasks));) {
+		const pid_t tid = atoi(entry->d_name);
+		const size_t count = atomic_load(&asked.count);
+		if (tid <= 0 || is_asked(tid))
+			continue;
+		if (count == MOST_THREADS)
+			return -E2BIG;
+		asked.tids[count] = tid;
+		atomic_store(&asked.answered[count], false);
+		atomic_store(&asked.count, count + 1);
+		added++;
 	}
-	if (syscall(SYS_tgkill, getpid(), tid, SIGNAL) < 0)
-		return errno == ESRCH ? 0 : -errno;
-	while (atomic_load(&order.answers) == before) {
-		if (syscall(SYS_tgkill, getpid(), tid, 0) < 0 && errno == ESRCH)
-			return 0;
-		if (now_us() > deadline)
-			return -ETIMEDOUT;
-		nanosleep(&(struct timespec){ .tv_nsec = 20000 }, NULL);
+	return added;
+}
+
+/* Until each has answered or has ended. */
+static int await_answers(size_t from, int32_t *culprit)
+{
+	const uint64_t deadline = now_us() + DEADLINE_MS * 1000;
+	for (size_t i = from; i < atomic_load(&asked.count); i++) {
+		while (!atomic_load(&asked.answered[i])) {
+			*culprit = asked.tids[i];
+			if (syscall(SYS_tgkill, getpid(), asked.tids[i], 0) < 0 && errno == ESRCH)
+				break;
+			if (now_us() > deadline)
+				return -ETIMEDOUT;
+			sched_yield();
+		}
 	}
 	return atomic_load(&order.error);
 }
 
 /* Until a scan finds no thread that was not asked: one that has answered can only start threads like itself. */
-static int ask_all(DIR *tasks, enum pass pass, struct found *asked, int32_t *culprit)
+static int ask_all(DIR *tasks, enum pass pass, int32_t *culprit)
 {
+	const pid_t self = (pid_t)syscall(SYS_gettid);
 	order.pass = pass;
 	atomic_store(&order.error, 0);
-	asked->count = 0;
-	for (bool grew = true; grew;) {
-		grew = false;
-		rewinddir(tasks);
-		for (struct dirent *entry; (entry = readdir(tasks));) {
-			const pid_t tid = atoi(entry->d_name);
-			if (tid <= 0 || holds(asked, tid))
-				continue;
-			if (asked->count == MOST_THREADS)
-				return -E2BIG;
-			asked->tids[asked->count++] = tid;
-			grew = true;
-			const int failed = ask(tid);
-			if (failed) {
-				*culprit = tid;
-				return failed;
-			}
+	atomic_store(&asked.count, 0);
+	for (;;) {
+		const size_t from = atomic_load(&asked.count);
+		const int added = find_new(tasks);
+		if (added <= 0)
+			return added;
+		for (size_t i = from; i < atomic_load(&asked.count); i++) {
+			if (asked.tids[i] == self)
+				answer();
+			else if (syscall(SYS_tgkill, getpid(), asked.tids[i], SIGNAL) < 0 && errno != ESRCH)
+				return -errno;
 		}
+		const int failed = await_answers(from, culprit);
+		if (failed)
+			return failed;
 	}
-	return 0;
 }
 
 static int apply(DIR *tasks, const struct sock_filter *filter, uint16_t count, int32_t results[4])
 {
-	static struct found asked;
 	int failed;
 	results[0] = STEP_PING;
-	if ((failed = ask_all(tasks, PASS_PING, &asked, &results[1])))
+	if ((failed = ask_all(tasks, PASS_PING, &results[1])))
 		return failed;
 	results[0] = STEP_RESTRICT;
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return -errno;
-	if ((failed = ask_all(tasks, PASS_RESTRICT, &asked, &results[1])))
+	if ((failed = ask_all(tasks, PASS_RESTRICT, &results[1])))
 		return failed;
 	if (order.flags & RESTRICT_SELF_TSYNC && (failed = landlock_restrict(order.ruleset, order.flags)))
 		return failed;
@@ -194,11 +211,13 @@ static int apply(DIR *tasks, const struct sock_filter *filter, uint16_t count, i
 		return failed > 0 ? -ESRCH : failed;
 	}
 	results[0] = STEP_PROOF;
-	if ((failed = ask_all(tasks, PASS_PROVE, &asked, &results[1])))
+	if ((failed = ask_all(tasks, PASS_PROVE, &results[1])))
 		return failed;
 	results[0] = 0;
 	results[2] = (int32_t)asked.count;
-	results[3] = (int32_t)asked.count;
+	results[3] = 0;
+	for (size_t i = 0; i < asked.count; i++)
+		results[3] += atomic_load(&asked.answered[i]);
 	return 0;
 }
 

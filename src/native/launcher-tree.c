@@ -75,9 +75,37 @@ static uint64_t memory_of(pid_t pid)
 	return kilobytes * 1024;
 }
 
+/* Marks what descends from `self`: its children, theirs, and so on until nothing is new. */
+static size_t mark_descendants(size_t count, pid_t self)
+{
+	size_t found = 0;
+	bool all = self == 1 && getpid() == 1; /* a /proc of our own pid namespace shows nothing else */
+	for (bool grew = true; grew;) {
+		grew = false;
+		for (size_t i = 0; i < count; i++) {
+			const struct process *at = &processes[i];
+			if (at->pid == self || at->pid >= MOST_PIDS || is_inside(at->pid) ||
+			    !(all || at->parent == self || is_inside(at->parent)))
+				continue;
+			inside[at->pid / 8] |= (uint8_t)(1 << at->pid % 8);
+			grew = true;
+			found++;
+		}
+	}
+	return found;
+}
+
+static bool is_listed(size_t count, pid_t pid)
+{
+	for (size_t i = 0; i < count; i++)
+		if (processes[i].pid == pid)
+			return true;
+	return false;
+}
+
 size_t walk_tree(int signal, struct tree_usage *usage)
 {
-	size_t count = 0, found = 0;
+	size_t count = 0, found;
 	/* The /proc of another pid namespace numbers processes its own way; /proc/self says how it numbers us. */
 	char link[32] = "";
 	if (readlink("/proc/self", link, sizeof(link) - 1) <= 0)
@@ -91,40 +119,47 @@ size_t walk_tree(int signal, struct tree_usage *usage)
 		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && read_process(atoi(entry->d_name), &processes[count]))
 			count++;
 	closedir(proc);
-
-	/* A child may stand before its parent in the list once numbers have wrapped round: repeat until nothing is new. */
-	memset(inside, 0, sizeof(inside));
-	for (bool grew = true; grew;) {
-		grew = false;
-		for (size_t i = 0; i < count; i++) {
-			const struct process *at = &processes[i];
-			if (is_inside(at->pid) || at->pid >= MOST_PIDS || (at->parent != self && !is_inside(at->parent)))
-				continue;
-			inside[at->pid / 8] |= (uint8_t)(1 << at->pid % 8);
-			grew = true;
-			found++;
-		}
-	}
+	/* A parent that died while the list was read has left its children to us: look at those once more. */
+	for (size_t i = 0; i < count; i++)
+		if (processes[i].parent != self && processes[i].parent != 0 && !is_listed(count, processes[i].parent))
+			read_process(processes[i].pid, &processes[i]);
+	found = mark_descendants(count, self);
+	/* Beyond the limit on processes nothing else need be known, and reading it would take as long as they need to fork. */
+	const bool details = usage && (!usage->most_pids || found <= usage->most_pids);
 	const long hertz = sysconf(_SC_CLK_TCK);
 	for (size_t i = 0; i < count; i++) {
 		if (!is_inside(processes[i].pid))
 			continue;
 		if (signal && may_signal)
 			kill(processes[i].pid, signal);
-		if (usage) {
+		if (details) {
 			usage->memory_bytes += memory_of(processes[i].pid);
 			usage->cpu_us += processes[i].ticks * 1000000 / (uint64_t)hertz;
-			usage->pids++;
 		}
 	}
+	/* The bits are cleared one by one, so that only the pages in use are touched. */
+	for (size_t i = 0; i < count; i++)
+		if (processes[i].pid < MOST_PIDS)
+			inside[processes[i].pid / 8] = 0;
 	return found;
 }
 
-static uint32_t reap_dead(void)
+/* A chain whose every link forks and exits is gone from each pid by the time it is signalled there. But its next link is
+ * our child, and numbers are handed out in order: it stands just behind the link that was reaped. */
+static void kill_next_links(pid_t reaped)
+{
+	struct process next;
+	for (pid_t pid = reaped + 1; pid <= reaped + 16; pid++)
+		if (read_process(pid, &next) && next.parent == getpid())
+			kill(pid, SIGKILL);
+}
+
+/* Bounded: while something still forks, the dead never end. */
+static uint32_t reap_dead(pid_t *last)
 {
 	uint32_t reaped = 0;
-	while (waitpid(-1, NULL, WNOHANG) > 0)
-		reaped++;
+	for (pid_t pid; reaped < 1024 && (pid = waitpid(-1, NULL, WNOHANG)) > 0; reaped++)
+		*last = pid;
 	return reaped;
 }
 
@@ -136,22 +171,32 @@ static bool has_children(void)
 
 /* Without a pid namespace a fork bomb is stopped before it is killed: what is stopped does not fork, so the passes
  * converge, and then every member is killed at once. */
+static void stop_and_kill(void)
+{
+	size_t before = 0, now = walk_tree(SIGSTOP, NULL);
+	for (int pass = 0; now != before && pass < 16; pass++) {
+		before = now;
+		now = walk_tree(SIGSTOP, NULL);
+	}
+	walk_tree(SIGKILL, NULL);
+}
+
 uint32_t kill_tree(bool own_pid_namespace)
 {
-	uint32_t killed = reap_dead();
+	uint32_t killed = 0;
 	while (has_children()) {
-		if (own_pid_namespace) {
+		pid_t last = 0;
+		if (own_pid_namespace)
 			kill(-1, SIGKILL);
-		} else {
-			for (size_t before = 0, now = walk_tree(SIGSTOP, NULL), pass = 0; now != before && pass < 16; pass++) {
-				before = now;
-				now = walk_tree(SIGSTOP, NULL);
-			}
-			walk_tree(SIGKILL, NULL);
+		else
+			stop_and_kill();
+		for (uint32_t reaped = 1; reaped;) {
+			killed += reaped = reap_dead(&last);
+			if (reaped && !own_pid_namespace)
+				kill_next_links(last);
 		}
-		killed += reap_dead();
 		if (has_children())
-			nanosleep(&(struct timespec){ .tv_nsec = 200000 }, NULL);
+			nanosleep(&(struct timespec){ .tv_nsec = 100000 }, NULL);
 	}
 	return killed;
 }

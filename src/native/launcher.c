@@ -53,13 +53,16 @@ static void send_to_tree(const struct supervised *state, int signal)
 		kill(-state->command, signal);
 }
 
-/* The kernel hands the group's number out again once the leader is reaped, so the group is killed before that. */
-static bool reap(const struct supervised *state, int *status)
+enum reaped { REAPED_ALL, REAPED_SOME, REAPED_COMMAND };
+
+/* The kernel hands the group's number out again once the leader is reaped, so the group is killed before that. Bounded,
+ * since a fork bomb makes orphans faster than they can be reaped, and the limits must be looked at meanwhile. */
+static enum reaped reap(const struct supervised *state, int *status)
 {
-	for (siginfo_t info;;) {
-		info.si_pid = 0;
+	for (int i = 0; i < 64; i++) {
+		siginfo_t info = { .si_pid = 0 };
 		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
-			return false;
+			return REAPED_ALL;
 		const bool is_command = info.si_pid == state->command;
 		if (is_command)
 			kill(-state->command, SIGKILL);
@@ -67,9 +70,10 @@ static bool reap(const struct supervised *state, int *status)
 		waitpid(info.si_pid, &ended, 0);
 		if (is_command) {
 			*status = ended;
-			return true;
+			return REAPED_COMMAND;
 		}
 	}
+	return REAPED_SOME;
 }
 
 static _Noreturn void finish(const struct supervised *state, int status)
@@ -145,16 +149,15 @@ static uint64_t now_ms(void)
 
 static void watch(struct supervised *state)
 {
-	struct tree_usage usage = { 0, 0, 0 };
+	struct tree_usage usage = { .most_pids = orders.most_pids };
 	struct rusage ended;
-	walk_tree(0, &usage);
+	if (walk_tree(0, &usage) > orders.most_pids && orders.most_pids)
+		put_an_end(state, REASON_PIDS);
 	getrusage(RUSAGE_CHILDREN, &ended);
 	usage.cpu_us += (uint64_t)(ended.ru_utime.tv_sec + ended.ru_stime.tv_sec) * 1000000 +
 			(uint64_t)(ended.ru_utime.tv_usec + ended.ru_stime.tv_usec);
 	if (orders.memory_bytes && usage.memory_bytes > orders.memory_bytes)
 		put_an_end(state, REASON_MEMORY);
-	if (orders.most_pids && usage.pids > orders.most_pids)
-		put_an_end(state, REASON_PIDS);
 	if (orders.cpu_us && usage.cpu_us > orders.cpu_us)
 		put_an_end(state, REASON_CPU);
 }
@@ -162,6 +165,7 @@ static void watch(struct supervised *state)
 static _Noreturn void supervise(struct supervised *state)
 {
 	const bool watches = orders.memory_bytes || orders.most_pids || orders.cpu_us;
+	bool more_dead = false;
 	for (uint64_t watched = now_ms();;) {
 		/* By the clock, not when nothing happens: a fork bomb is a flood of SIGCHLD. */
 		if (watches && now_ms() - watched >= WATCH_MS) {
@@ -173,24 +177,24 @@ static _Noreturn void supervise(struct supervised *state)
 			{ .fd = state->signals, .events = POLLIN },
 			{ .fd = state->errors, .events = POLLIN },
 		};
-		const int count = poll(ready, 3, watches ? WATCH_MS : -1);
+		const int count = poll(ready, 3, more_dead ? 0 : watches ? WATCH_MS : -1);
 		if (count < 0 && errno != EINTR)
 			put_an_end(state, REASON_PARENT);
-		if (count <= 0)
-			continue;
-		if (ready[2].revents)
+		if (count > 0 && ready[2].revents)
 			take_errors(state);
-		if (ready[1].revents) {
+		if (more_dead || (count > 0 && ready[1].revents)) {
 			struct signalfd_siginfo info;
 			int status;
 			(void)!read(state->signals, &info, sizeof(info));
-			if (reap(state, &status)) {
+			const enum reaped reaped = reap(state, &status);
+			if (reaped == REAPED_COMMAND) {
 				if (state->errors >= 0)
 					take_errors(state);
 				finish(state, status);
 			}
+			more_dead = reaped == REAPED_SOME;
 		}
-		if (ready[0].revents)
+		if (count > 0 && ready[0].revents)
 			take_control(state);
 	}
 }
@@ -212,12 +216,17 @@ static _Noreturn void run(void)
 	struct supervised state = { .signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK) };
 	if (state.signals < 0 || pipe2(errors, O_CLOEXEC) < 0)
 		fail(STEP_FORK, -errno, 0);
+	/* Ahead of what it watches, where that is allowed: a fork bomb must not be able to crowd it out. */
+	const int priority = getpriority(PRIO_PROCESS, 0);
+	setpriority(PRIO_PROCESS, 0, priority - 10);
 	const pid_t self = getpid();
 	state.command = fork();
 	if (state.command < 0)
 		fail(STEP_FORK, -errno, 0);
-	if (state.command == 0)
+	if (state.command == 0) {
+		setpriority(PRIO_PROCESS, 0, priority);
 		become_command(&orders, errors[1], self);
+	}
 	close(errors[1]);
 	/* The command's pipes must end when the command does. */
 	for (int fd = 0; fd < 3; fd++)

@@ -109,7 +109,8 @@ _Noreturn void become_command(const struct orders *orders, int errors, pid_t sup
 struct tree_usage {
 	uint64_t memory_bytes;
 	uint64_t cpu_us;
-	size_t pids;
+	/* In: beyond so many (0: any) the two others are not read. */
+	uint64_t most_pids;
 };
 
 /* All living descendants of this process, from /proc. Signals each when `signal` is not 0. */

@@ -25,9 +25,9 @@ const sameCommands = (left: readonly Argv[], right: readonly Argv[]): boolean =>
     return other !== undefined && argv.length === other.length && argv.every((word, at) => word === other[at]);
   });
 
-// One token at a time. Words: bare characters that mean nothing to any shell, quoted text without anything that expands.
+// One token at a time: blank, end, harmless redirection, word. Words: bare characters that mean nothing to any shell, quoted text without anything that expands.
 const TOKEN =
-  /(?<blank>[ \t]+)|(?<end>\n|;|&&|\|\|?)|(?<harmless>(?:2>&1|1?>&2|[12]?>>?[ \t]*\/dev\/null|<[ \t]*\/dev\/null)(?=[\s;|&]|$))|(?<word>(?:[\p{L}\p{N}\p{M}_@%+:,./^=~#-]|'(?:[^'\p{Cc}]|[\t\n])*'|"(?:[^"$`\\!\p{Cc}]|[\t\n])*")+)/uy;
+  /([ \t]+)|(\n|;|&&|\|\|?)|((?:2>&1|1?>&2|[12]?>>?[ \t]*\/dev\/null|<[ \t]*\/dev\/null)(?=[\s;|&]|$))|((?:[^\s\p{Cc}$`"'\\*?[\]{}()<>|;&!]+|'(?:[^'\p{Cc}]|[\t\n])*'|"(?:[^"$`\\!\p{Cc}]|[\t\n])*")+)/uy;
 
 const lexSimple = (text: string): readonly Argv[] | undefined => {
   const commands: string[][] = [];
@@ -36,9 +36,11 @@ const lexSimple = (text: string): readonly Argv[] | undefined => {
   TOKEN.lastIndex = 0;
   let after = 'blank';
   while (TOKEN.lastIndex < text.length) {
-    const groups = TOKEN.exec(text)?.groups;
-    if (groups === undefined) return undefined;
-    const { end, harmless, word } = groups;
+    const match = TOKEN.exec(text);
+    if (match === null) return undefined;
+    const end = match[2];
+    const harmless = match[3];
+    const word = match[4];
     if (end !== undefined) {
       // An empty command is only fine between lines: `;;`, `&& &&` and a leading `|` are not.
       if (current.length > 0) commands.push(current);
@@ -66,7 +68,7 @@ const lexSimple = (text: string): readonly Argv[] | undefined => {
 const literalOf = (word: string, first: boolean): string | undefined => {
   // Tilde, comment, zsh's `=command`, assignment, job.
   if (/^[~#=%]|[:=]~/u.test(word) || (first && /[=~]/u.test(word))) return undefined;
-  // A descriptor number before a redirection would be part of it.
+  if (!/['"]/u.test(word)) return word;
   return word.replaceAll(/'([^']*)'|"([^"]*)"/gu, (_, single?: string, double?: string) => single ?? double ?? '');
 };
 
@@ -112,7 +114,9 @@ const readCommand = (command: Command): Argv | undefined => {
   return argv;
 };
 
+/** The parts of a word are made when they are asked for, which costs more than all the rest: not for a bare word. */
 const isLiteral = (word: Word): boolean =>
+  /^[\w@%+:,./^=-]*$/u.test(word.text) ||
   (word.parts ?? []).every(
     (part) =>
       part.type === 'Literal' ||

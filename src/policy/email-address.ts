@@ -22,13 +22,22 @@ export type Addresses =
 
 /** Longest address field that is read, in characters. Bounds the strict grammar, which backtracks. */
 const LONGEST_FIELD = 64 * 1024;
-/** Longest part that the strict grammar reads: it takes quadratic time on some inputs. */
+/** Longest field that the strict grammar reads: it takes quadratic time on some inputs. */
 const LONGEST_UNUSUAL_FIELD = 4 * 1024;
+/** Most of such text in one message, in characters: a thousand slow fields are slow too. */
+const MOST_UNUSUAL_TEXT = 16 * 1024;
+
+/** What is left of `MOST_UNUSUAL_TEXT` for one message. */
+export interface ReadingBudget {
+  left: number;
+}
+
+export const readingBudget = (): ReadingBudget => ({ left: MOST_UNUSUAL_TEXT });
 
 const ATEXT = "A-Za-z0-9#$&'*+/=?^_`{|}~-";
 const PLAIN = new RegExp(`^([${ATEXT}]+(?:\\.[${ATEXT}]+)*)@([A-Za-z0-9-]+(?:\\.[A-Za-z0-9-]+)*\\.?)$`, 'u');
 const PIECE =
-  /[ \t]*(?:(?:"([\p{L}\p{M}\p{N} .,;:'_&/+()-]*)"|([\p{L}\p{M}\p{N} .'_&/+-]*))[ \t]*<([^<>\s]+)>|([^\s<>,;:"()[\]\\]+))[ \t]*(,|$)/uy;
+  /[ \t]*(?:(?:"([\p{L}\p{M}\p{N} .,;:'_&/+()-]*)"|((?:[\p{L}\p{M}\p{N}.'_&/+-]+(?: +[\p{L}\p{M}\p{N}.'_&/+-]+)*)?))[ \t]*<([^<>\s]+)>|([^\s<>,;:"()[\]\\]+))[ \t]*(,|$)/uy;
 // C0 except tab, DEL, C1, and every separator that some reader takes for a line end or drops.
 const UNPRINTABLE = /[^\P{Cc}\t]|[\u2028\u2029\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]/u;
 const SPECIALS = /["(),:;<>@[\\\]]/u;
@@ -38,18 +47,18 @@ const LABEL = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/u;
 export const hasLineBreak = (text: string): boolean => /[^\P{Cc}\t]|[\u2028\u2029]/u.test(text);
 
 /** The mailboxes of an address field, or why there is no single reading of it. An empty field has no mailboxes. */
-export const parseAddresses = (text: string): Addresses => {
+export const parseAddresses = (text: string, budget: ReadingBudget = readingBudget()): Addresses => {
   if (text.length > LONGEST_FIELD) return { fault: `is longer than ${LONGEST_FIELD} characters` };
   if (hasLineBreak(text)) return { fault: 'holds a line break' };
   if (UNPRINTABLE.test(text)) return { fault: 'holds a control or invisible character' };
   const trimmed = text.trim();
   if (trimmed === '') return { mailboxes: [], plain: true };
-  return parsePlain(trimmed) ?? parseUnusual(trimmed);
+  return parsePlain(trimmed) ?? parseUnusual(trimmed, budget);
 };
 
 /** Exactly one mailbox, as the address of an address object must be. */
-export const parseMailbox = (text: string): Mailbox | undefined => {
-  const read = parseAddresses(text);
+export const parseMailbox = (text: string, budget?: ReadingBudget): Mailbox | undefined => {
+  const read = parseAddresses(text, budget);
   return read.fault === undefined && read.mailboxes.length === 1 ? read.mailboxes[0] : undefined;
 };
 
@@ -66,6 +75,18 @@ const DOT_ATOM = /^[^\s"(),:;<>@[\\\].]+(?:\.[^\s"(),:;<>@[\\\].]+)*$/u;
 
 /** The ASCII form that a resolver is asked for, or undefined when readers differ about it. */
 export const canonicalDomain = (domain: string): string | undefined => {
+  // Recipients of one message are mostly at one or two domains.
+  if (domain !== lastDomain) {
+    lastCanonical = readDomain(domain);
+    lastDomain = domain;
+  }
+  return lastCanonical;
+};
+
+let lastDomain = '';
+let lastCanonical: string | undefined;
+
+const readDomain = (domain: string): string | undefined => {
   const lower = domain.toLowerCase().replace(/\.$/u, '');
   if (/^[a-z0-9.-]+$/u.test(lower) && !lower.includes('xn--')) return isHostname(lower) ? lower : undefined;
   // The URL standard maps by UTS 46; anything that is not a letter, digit, mark, dot or hyphen would be its syntax.
@@ -110,11 +131,15 @@ const parsePlain = (text: string): Addresses | undefined => {
   return { mailboxes, plain };
 };
 
-const parseUnusual = (text: string): Addresses => {
+const parseUnusual = (text: string, budget: ReadingBudget): Addresses => {
   if (text.length > LONGEST_UNUSUAL_FIELD) return { fault: 'is too long for its unusual syntax' };
+  budget.left -= text.length;
+  if (budget.left < 0) return { fault: 'comes after too much text in unusual syntax' };
   // A decoder that runs before the parser turns an encoded word into syntax ("splitting the email atom", 2024).
   const encoded = faultOfEncodedWords(text);
   if (encoded !== undefined) return { fault: encoded };
+  // The strict grammar is a recursive descent: nesting that no person writes would overflow it.
+  if ((text.match(/\(/gu)?.length ?? 0) > 50) return { fault: 'has too many comments' };
   const strict = strictMailboxes(text);
   if (strict === undefined) return { fault: 'is not an RFC 5322 address list' };
   const lenient = lenientMailboxes(text);
@@ -142,7 +167,12 @@ interface Split {
 }
 
 const strictMailboxes = (text: string): readonly Split[] | undefined => {
-  const list = emailAddresses.parseAddressList({ input: text, strict: true, rfc6532: true });
+  let list: ReturnType<typeof emailAddresses.parseAddressList>;
+  try {
+    list = emailAddresses.parseAddressList({ input: text, strict: true, rfc6532: true });
+  } catch {
+    return undefined;
+  }
   if (list === null) return undefined;
   return list
     .flatMap((entry) => (entry.type === 'group' ? entry.addresses : [entry]))

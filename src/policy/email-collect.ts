@@ -1,5 +1,5 @@
 /** Every address a message names, with what it is for, and everything in it that has no single reading. */
-import { hasLineBreak, parseAddresses, parseMailbox, type Mailbox } from './email-address.ts';
+import { hasLineBreak, parseAddresses, parseMailbox, readingBudget, type Mailbox } from './email-address.ts';
 import { isHeaderName, meaningOf, type Role } from './email-keys.ts';
 import { mapAddressTexts, walkMessage, type Visitor } from './email-walk.ts';
 
@@ -20,21 +20,26 @@ export interface EmailFault {
 export interface Collected {
   readonly found: readonly Found[];
   readonly faults: readonly EmailFault[];
+  /** True when every address stands in its plainest form already. */
+  readonly plain: boolean;
 }
 
 export const collectAddresses = (message: unknown): Collected => {
   const found: Found[] = [];
   const faults: EmailFault[] = [];
+  let plain = true;
+  const budget = readingBudget();
   const fault = (at: string, what: string): void => void faults.push({ at, what });
 
   const text = (value: string, role: Role, at: string, alone: boolean): void => {
-    const read = parseAddresses(value);
+    const read = parseAddresses(value, budget);
     if (read.fault !== undefined) {
       if (hasLineBreak(value)) fault(at, read.fault);
       else faults.push({ at, what: read.fault, address: value, role });
     } else if (alone && read.mailboxes.length > 1) {
       faults.push({ at, what: 'holds several addresses where one belongs', address: value, role });
     } else {
+      plain &&= read.plain;
       for (const mailbox of read.mailboxes) found.push({ role, at, mailbox });
     }
   };
@@ -44,7 +49,7 @@ export const collectAddresses = (message: unknown): Collected => {
     else if (meaning.is === 'control') faults.push({ at, what: CONTROL, address: value, role: 'other' });
     else if (meaning.is !== 'line') {
       for (const token of addressLike(value)) {
-        const mailbox = parseMailbox(token);
+        const mailbox = parseMailbox(token, budget);
         if (mailbox === undefined)
           faults.push({ at, what: 'holds an unreadable address', address: token, role: 'other' });
         else found.push({ role: 'other', at, mailbox });
@@ -89,7 +94,7 @@ export const collectAddresses = (message: unknown): Collected => {
     fault,
   };
   walkMessage(message, visitor);
-  return { found, faults };
+  return { found, faults, plain };
 };
 
 const CONTROL = 'steers the mail service from inside and is not read';

@@ -79,6 +79,8 @@ const walkField = (key: string, value: unknown, at: string, visitor: Visitor): u
     case 'body':
       return typeof value === 'string' || value instanceof Uint8Array ? value : walkAny(value, at, visitor);
     case 'line':
+      // A mailing list is one line in nodemailer's `list` object, and a recipient where a tool takes its address.
+      if (/^list$/iu.test(key) && typeof value === 'string') return visitor.unknownText(value, at);
       requireLines(value, at, visitor);
       return visitor.line(value, at);
     case 'control':

@@ -24,6 +24,14 @@ const STEP = 'check_email';
  * the value at `effect.pointer`; `internal` does too where the message was not already in its plainest form.
  */
 export const decideEmail = (effect: EmailEffect, flag: string): EmailRuling => {
+  try {
+    return judge(effect, flag);
+  } catch {
+    return deny('email.unreadable', 'the message cannot be read', []);
+  }
+};
+
+const judge = (effect: EmailEffect, flag: string): EmailRuling => {
   const rule = parseEmailRule(flag);
   if (rule === undefined) {
     return deny(
@@ -84,7 +92,7 @@ export const parseEmailRule = (flag: unknown): EmailRule | undefined => {
 const decideInternal = (
   effect: EmailEffect,
   message: unknown,
-  { found, faults }: Collected,
+  { found, faults, plain }: Collected,
   domain: string,
   originals: readonly string[],
 ): EmailRuling => {
@@ -104,7 +112,7 @@ const decideInternal = (
     );
   }
   if (!judged.some(isRecipient) && !isEmptyField(message)) return denyNobody(originals);
-  return allowWith(effect, message, rebuildMessage(message), originals);
+  return allowWith(effect, message, plain ? message : rebuildMessage(message), originals);
 };
 
 const decideMirror = (
@@ -141,16 +149,21 @@ const allowWith = (effect: EmailEffect, before: unknown, after: unknown, origina
 /** Positional arguments are judged under the names of their parameters, and go back to their places. */
 const named = (message: unknown, names: readonly string[] | undefined): unknown => {
   if (names === undefined || !Array.isArray(message)) return message;
-  return Object.fromEntries(message.map((value: unknown, index) => [names[index] ?? String(index), value]));
+  return Object.fromEntries(message.map((value: unknown, index) => [placeName(names, index), value]));
+};
+
+/** A parameter without a name of its own (destructured, or not known) keeps its number. */
+const placeName = (names: readonly string[], index: number): string => {
+  const name = names[index] ?? '';
+  return name === '' || /^\d+$/u.test(name) || names.indexOf(name) !== index ? String(index) : name;
 };
 
 const unnamed = (message: unknown, names: readonly string[] | undefined): unknown => {
   if (names === undefined || !isRecord(message)) return message;
   const values: unknown[] = [];
   for (const [key, value] of Object.entries(message)) {
-    const index = names.indexOf(key);
-    if (index >= 0) values[index] = value;
-    else if (/^\d+$/u.test(key)) values[Number(key)] = value;
+    if (/^\d+$/u.test(key)) values[Number(key)] = value;
+    else if (names.includes(key)) values[names.indexOf(key)] = value;
   }
   return Array.from(values);
 };

@@ -68,7 +68,7 @@ export const postgresJudge = (parser: SqlParser, options: SqlOptions): SqlJudge 
   /** A server with `standard_conforming_strings = off` may see other statements: they must be harmless too. */
   const judgeOtherReading = (text: string, level: JudgedLevel): SqlDecision | undefined => {
     const other = backslashReading(text);
-    if (other === undefined || 'error' in parser.parse(other)) return undefined;
+    if (other === undefined) return undefined;
     const { allowed, reason } = judge(other, level);
     if (allowed) return undefined;
     return denySql('sql.ambiguous', `a backslash before a quote reads as other statements on some servers: ${reason}`);

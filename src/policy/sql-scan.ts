@@ -71,7 +71,7 @@ const isWordPart = (text: string, at: number): boolean => {
   return kind === kindOf.word || kind === kindOf.digit || text.charCodeAt(at) === 36;
 };
 
-/** After the closing quote of a string or quoted name that opens at `at`; the end of the text when it stays open. */
+/** After the closing quote of a string or quoted name that opens at `at`; beyond the end of the text when it stays open. */
 const afterQuoted = (text: string, at: number, backslashEscapes: boolean): number => {
   const quote = text.charCodeAt(at);
   let next = at + 1;
@@ -83,7 +83,7 @@ const afterQuoted = (text: string, at: number, backslashEscapes: boolean): numbe
       next++;
     }
   }
-  return text.length;
+  return text.length + 1;
 };
 
 const DOLLAR_TAG = /\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/uy;
@@ -222,9 +222,12 @@ const hasEscapedQuote = (text: string, start: number, end: number): boolean => {
   return found !== -1 && found < end;
 };
 
+/** Strings that stand on lines of their own, one behind the other, are one string. */
+const CONTINUATION = /(?:[ \t\f\v]|--[^\n\r]*)*[\n\r](?:\s|--[^\n\r]*[\n\r])*(?=')/uy;
+
 /**
  * The text as a server with `standard_conforming_strings = off` reads it: every plain string becomes an escape string.
- * `undefined` when it does not end outside a string, which such a server refuses.
+ * `undefined` when a string then stays open, which such a server refuses.
  */
 export const backslashReading = (text: string): string | undefined => {
   let result = '';
@@ -233,15 +236,23 @@ export const backslashReading = (text: string): string | undefined => {
   while (at < text.length) {
     const code = text.charCodeAt(at);
     if (code === 39) {
-      const previous = text.charCodeAt(at - 1) | 32;
-      const prefixed = previous === 101 && !(at > 1 && isWordPart(text, at - 2));
-      if (!prefixed) {
-        result += `${text.slice(copied, at)} E`;
+      const word = /(?:^|[^\w$\u0080-\uffff])([exbn]|u&)$/iu
+        .exec(text.slice(Math.max(0, at - 3), at))?.[1]
+        ?.toLowerCase();
+      // Bits have no escapes; a Unicode string is refused by such a server.
+      if (word === 'u&') return undefined;
+      const escapes = word !== 'b' && word !== 'x';
+      if (escapes && word !== 'e') {
+        result += `${text.slice(copied, word === 'n' ? at - 1 : at)} E`;
         copied = at;
       }
-      const end = afterQuoted(text, at, true);
-      if (end === text.length && text.charCodeAt(end - 1) !== 39) return undefined;
-      at = end;
+      for (;;) {
+        at = afterQuoted(text, at, escapes);
+        if (at > text.length) return undefined;
+        CONTINUATION.lastIndex = at;
+        if (!CONTINUATION.test(text)) break;
+        at = CONTINUATION.lastIndex;
+      }
     } else if (code === 34) at = afterQuoted(text, at, false);
     else if (code === 36 && !(at > 0 && isWordPart(text, at - 1))) at = afterDollar(text, at);
     else if (opensComment(text, at)) {

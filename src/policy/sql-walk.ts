@@ -43,6 +43,16 @@ const ALLOWS: Readonly<Record<JudgedLevel, { readonly accesses: readonly SqlAcce
 const MAX_DEPTH = 4000;
 const TABLESAMPLE_METHODS = new Set(['bernoulli', 'system']);
 
+const SCALARS = [
+  'A_Const',
+  'A_Expr',
+  'A_ArrayExpr',
+  'BoolExpr',
+  'SQLValueFunction',
+  'NullTest',
+  'BooleanTest',
+] as const;
+
 interface Rule {
   readonly type: NodeType;
   readonly fields: ReadonlyMap<string, Rule | 'nodes' | 'scalar'>;
@@ -286,7 +296,12 @@ const ENTER: Partial<Record<NodeType, (walk: Walk, node: Tree) => void>> = {
     if (parts.length > 1) walk.attribute(parts.at(-1));
   },
   A_Indirection(walk, node) {
-    for (const step of partsOf(node['indirection'])) walk.attribute(step);
+    // A scalar has no fields: what is taken from it is the result of a function.
+    const scalar = SCALARS.some((type) => inside(node['arg'], type) !== undefined);
+    for (const step of partsOf(node['indirection'])) {
+      walk.attribute(step);
+      if (scalar && step !== undefined) walk.call([step]);
+    }
     walk.inner('A_Indirection', node);
   },
   A_Expr(walk, node) {

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { createHash, generateKeyPairSync } from 'node:crypto';
 import {
   copyFileSync,
@@ -14,6 +15,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { openJournalSync } from '../../src/audit/journal.ts';
 import type { JournalOptions } from '../../src/audit/journal.ts';
+import { readJournal } from '../../src/audit/read.ts';
 import { verifyJournal } from '../../src/audit/verify.ts';
 import type { VerifyOptions } from '../../src/audit/verify.ts';
 import { canonicalize } from '../../src/model/canonical.ts';
@@ -185,6 +187,7 @@ describe('verifyJournal', () => {
     writeFileSync(join(directory.path, 'notes.txt'), 'not looked at');
     mkdirSync(join(directory.path, 'd.jsonl'));
     symlinkSync('/etc/passwd', join(directory.path, 'e.jsonl'));
+    spawnSync('mkfifo', [join(directory.path, 'f.jsonl')]);
     const { errors, ok } = await verifyJournal(directory.path);
     expect(ok).toBe(false);
     expect(errors.map(({ file, kind }) => `${file} ${kind}`).sort()).toEqual([
@@ -193,6 +196,7 @@ describe('verifyJournal', () => {
       'c.jsonl version',
       'd.jsonl foreign',
       'e.jsonl foreign',
+      'f.jsonl foreign',
     ]);
     expect(await verifyJournal(join(directory.path, 'nowhere'))).toMatchObject({
       ok: false,
@@ -219,6 +223,30 @@ describe('verifyJournal', () => {
     const digest = createHash('sha256').update(text).digest('hex');
     directory.write(lines.with(2, `${text.slice(0, -1)},"hash":"${digest}"}`));
     expect(await kinds()).toEqual(['malformed@3']);
+  });
+
+  test('says something clear of any bytes at all, and the reader goes on', async () => {
+    write(1);
+    const bytes = readFileSync(directory.file());
+    const piece = fc.oneof(
+      fc.uint8Array({ maxLength: 40 }).map((array) => Buffer.from(array)),
+      fc.tuple(fc.nat(bytes.length), fc.nat(400)).map(([start, length]) => bytes.subarray(start, start + length)),
+      fc.constantFrom(
+        ...['{', '}', '"', '\\', '\n', '[', ',"seq":', '"prev_hash":"', '"}\n'].map((text) => Buffer.from(text)),
+      ),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(piece, { maxLength: 12 }), async (pieces) => {
+        writeFileSync(directory.file(), Buffer.concat(pieces));
+        const report = await verifyJournal(directory.path);
+        expect(report.ok).toBe(report.errors.length === 0);
+        for (const { line, reason } of report.errors) expect(`${line} ${reason}`).toMatch(/^\d+ Expected .*, got /s);
+        for await (const event of readJournal(directory.path, {}, { onFault: () => undefined })) {
+          expect(typeof event.type).toBe('string');
+        }
+      }),
+      { numRuns: 500 },
+    );
   });
 
   test('finds every single change of a byte or of a line', async () => {
@@ -321,6 +349,38 @@ describe('a signed journal', () => {
     const other = directory.file(0).replace(/[0-9a-f]{16}\.jsonl$/, `${'0'.repeat(16)}.jsonl`);
     renameSync(directory.file(0), other);
     expect(await kinds({ publicKey })).toEqual(['renamed@1']);
+  });
+
+  test('cannot carry a signature over to a forged chain by a key that only a parser reads as the same', async () => {
+    write(5, options);
+    const lines = directory.lines();
+    const forged = recompute(lines.with(2, (lines[2] ?? '').replace('returned', 'threw')));
+    // Each signed line keeps its signed fields for the parser, and shows the forged chain to whoever looks at the bytes.
+    let previous = '';
+    const smuggled = forged.map((line, index) => {
+      const chained = line.replace(
+        /"prev_hash":"[0-9a-f]{64}"/,
+        `"prev_hash":"${index === 0 ? '0'.repeat(64) : previous}"`,
+      );
+      const signed = /"prev_hash":("[0-9a-f]{64}")/.exec(lines[index] ?? '')?.[1] ?? '';
+      const text = line.includes('"signature"')
+        ? chained.replace(/("prev_hash":"[0-9a-f]{64}")/, `$1,"prev_has\\u0068":${signed}`)
+        : chained;
+      const hashed = `${text.slice(0, -75)}}`;
+      previous = createHash('sha256').update(hashed).digest('hex');
+      return `${hashed.slice(0, -1)},"hash":"${previous}"}`;
+    });
+    directory.write(smuggled);
+    expect(await kinds({ publicKey })).toEqual(['malformed@1', 'malformed@6', 'malformed@11', 'malformed@14']);
+  });
+
+  test('every line of the journal’s own must be canonical text', async () => {
+    write(1, options);
+    const lines = directory.lines();
+    const spaced = (lines[0] ?? '').slice(0, -75).replace('{', '{ ');
+    const digest = createHash('sha256').update(`${spaced}}`).digest('hex');
+    directory.write([`${spaced},"hash":"${digest}"}`]);
+    expect(await kinds({ publicKey })).toEqual(['malformed@1']);
   });
 
   test('says how many lines at the end nobody has signed', async () => {

@@ -26,7 +26,9 @@ const whole = (command: string, args: readonly string[]): Promise<unknown> =>
     child.stdout.resume();
     child.stderr.resume();
     child.on('error', reject);
-    child.on('close', (code) => (code === 0 ? resolve(code) : reject(new Error(`${command} ended with ${String(code)}`))));
+    child.on('close', (code) =>
+      code === 0 ? resolve(code) : reject(new Error(`${command} ended with ${String(code)}`)),
+    );
   });
 
 const confined = async (tier: 'observer' | 'worker'): Promise<unknown> => {
@@ -59,13 +61,14 @@ const floor = (tier: 'observer' | 'worker', namespaces: readonly Namespace[]): C
 
 const bubblewrap = (): Case | string => {
   if (spawnSync('bwrap', ['--version']).status !== 0) spawnSync('apt-get', ['install', '-y', '-qq', 'bubblewrap']);
-  const args = [
-    ...['--ro-bind', '/', '/', '--bind', workspace, workspace, '--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp'],
-    ...['--bind', workspace, workspace, '--unshare-all', '--new-session', '--die-with-parent', '--cap-drop', 'ALL', 'true'],
-  ];
-  const probe = spawnSync('bwrap', args, { encoding: 'utf8' });
+  const args =
+    `--ro-bind / / --proc /proc --dev /dev --tmpfs /tmp --bind ${workspace} ${workspace} ` +
+    '--unshare-all --new-session --die-with-parent --cap-drop ALL true';
+  const probe = spawnSync('bwrap', args.split(' '), { encoding: 'utf8' });
   if (probe.error) return 'bubblewrap cannot be installed here';
-  return probe.status === 0 ? () => whole('bwrap', args) : `bubblewrap does not run here: ${probe.stderr.trim()}`;
+  return probe.status === 0
+    ? () => whole('bwrap', args.split(' '))
+    : `bubblewrap does not run here: ${probe.stderr.trim()}`;
 };
 
 interface SandboxManager {
@@ -79,7 +82,8 @@ const sandboxRuntime = async (): Promise<{ readonly run: Case; readonly stop: ()
   if ('missing' in found) return found.missing;
   const manager = found.module['SandboxManager'] as SandboxManager;
   for (const tool of ['socat', 'ripgrep']) {
-    if (spawnSync('which', [tool === 'ripgrep' ? 'rg' : tool]).status !== 0) spawnSync('apt-get', ['install', '-y', '-qq', tool]);
+    if (spawnSync('which', [tool === 'ripgrep' ? 'rg' : tool]).status !== 0)
+      spawnSync('apt-get', ['install', '-y', '-qq', tool]);
   }
   try {
     await manager.initialize({

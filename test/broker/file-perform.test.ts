@@ -1,5 +1,6 @@
 /** The broker acts on grants: none, a forged one, one for something else or somewhere else, and it refuses. */
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -230,6 +231,23 @@ describe.each(METHODS)('by %s', (method) => {
     await removeFile(workspace, grant('remove', 'a'), { recursive: true });
     await makeDirectory(workspace, grant('mkdir', 'a'));
     expect(await statFile(workspace, grant('stat', 'a'))).toMatchObject({ type: 'directory' });
+  });
+
+  test('while a private file is replaced or copied, the new contents are as private', async () => {
+    const directory = join(top, 'ws');
+    chmodSync(join(directory, 'f'), 0o600);
+    const seen: number[] = [];
+    // Asked before each piece is written: a look at the disk in the middle of the operation.
+    const signal = new AbortController().signal;
+    signal.throwIfAborted = () => {
+      const names = readdirSync(directory).filter((name) => name.startsWith('.tappass-'));
+      seen.push(...names.map((name) => statSync(join(directory, name)).mode & 0o777));
+    };
+    await writeFile(workspace, grant('write', 'f'), Buffer.from('private'), { signal });
+    await copyFile(workspace, { source: grant('copy', 'f'), destination: grant('copy', 'g') }, { signal });
+    expect(seen.length).toBeGreaterThanOrEqual(2);
+    expect(new Set(seen)).toEqual(new Set([0o600]));
+    expect(['f', 'g'].map((name) => statSync(join(directory, name)).mode & 0o777)).toEqual([0o600, 0o600]);
   });
 
   test('reading a big file leaves the event loop free', async () => {

@@ -20,7 +20,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fileCalls, type FileMethod, type PathCalls } from '../../src/broker/file-calls.ts';
 import { resolvePath } from '../../src/broker/file-resolve.ts';
 import { openWorkspace, type Workspace } from '../../src/broker/file.ts';
-import type { FileEffect, FileOperation } from '../../src/model/effect.ts';
+import { FILE_OPERATIONS, type FileEffect, type FileOperation } from '../../src/model/effect.ts';
 import { decideFile } from '../../src/policy/file.ts';
 
 type BeneathRow = readonly [path: string, beneath: string, exists: boolean, operation?: FileOperation];
@@ -427,6 +427,52 @@ test('a link that is repointed while it is resolved is noticed: the kernel has t
   expect(resolveWhile(() => point('a/up/a'))).toMatchObject({ resolved: { beneath: 'a/g' } });
   rmSync(join(outside, 'g'));
   closeSync(handle);
+});
+
+test('whatever the text or the bytes: no throw, one answer from both methods, and beneath means beneath', () => {
+  using one = openWorkspace(root, { method: 'openat2' });
+  using other = openWorkspace(root, { method: 'fallback' });
+  const piece = fc.constantFrom(
+    'a',
+    'f',
+    'in',
+    'out',
+    'chain1',
+    'loop1',
+    'dangling-out',
+    'new',
+    '..',
+    '.',
+    '',
+    '~',
+    'file:',
+    '%2e%2e',
+    '\0',
+    '\uD800',
+    '🙂',
+    root,
+    'proc/self/root',
+  );
+  const path = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.uint8Array({ maxLength: 64 }),
+    fc.array(piece, { maxLength: 8 }).map((parts) => parts.join('/')),
+    fc.array(piece, { maxLength: 8 }).map((parts) => `/${parts.join('/')}`),
+  );
+  const seen = { beneath: 0, outside: 0, fault: 0 };
+  fc.assert(
+    fc.property(path, fc.constantFrom(...FILE_OPERATIONS), (input, operation) => {
+      const answer = one.resolve(input, { operation });
+      expect(other.resolve(input, { operation })).toEqual(answer);
+      const resolved = 'resolved' in answer ? answer.resolved : undefined;
+      seen[resolved === undefined ? 'fault' : resolved.beneath === undefined ? 'outside' : 'beneath'] += 1;
+      const isInside = resolved !== undefined && (resolved.real === root || resolved.real.startsWith(`${root}/`));
+      expect(resolved?.beneath !== undefined).toBe(isInside);
+      expect((resolved?.real ?? '/').split('/').filter((name) => name === '..' || name === '.')).toEqual([]);
+    }),
+    { numRuns: 1500 },
+  );
+  expect(Object.values(seen).filter((count) => count < 20)).toEqual([]);
 });
 
 test.each(METHODS)('forty links are followed and no more, as the kernel does, by %s', (method) => {

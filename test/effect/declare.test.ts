@@ -3,9 +3,14 @@ import { compileDeclaration } from '../../src/effect/declare.ts';
 import type { EffectDeclaration } from '../../src/model/effect.ts';
 import { TapPassConfigError } from '../../src/model/errors.ts';
 
-const object = (declaration: EffectDeclaration) => compileDeclaration('tool', declaration);
-const positional = (declaration: EffectDeclaration, ...names: string[]) =>
-  compileDeclaration('tool', declaration, new Map(names.map((name, index) => [name, index])));
+const object = (declaration: EffectDeclaration) => {
+  const derive = compileDeclaration('tool', declaration);
+  return (args: unknown) => derive(args).effects;
+};
+const positional = (declaration: EffectDeclaration, ...names: string[]) => {
+  const derive = compileDeclaration('tool', declaration, new Map(names.map((name, index) => [name, index])));
+  return (args: unknown) => derive(args).effects;
+};
 
 describe('where an argument stands', () => {
   test('by name, in depth, and for every element', () => {

@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { argumentsOf, ATTACKS, gotThrough, type Attack, type Target, type Way } from '../../src/kernel/attacks.ts';
+import { argumentsOf, ATTACKS, gotThrough, titleOf, type Target, type Way } from '../../src/kernel/attacks.ts';
 import { attemptInside, attemptOutside, type Attempted, type InsideOptions } from '../../src/kernel/attempt.ts';
 import { openStage, type Stage } from '../../src/kernel/stage.ts';
 import { nativeFile } from '../../src/native/addon.ts';
@@ -39,12 +39,6 @@ export const tryInside = (
 
 export const tryOutside = (args: readonly string[], cwd: string): Promise<Attempted> =>
   attemptOutside(tryProgram, args, cwd);
-
-/** A name that tells apart attacks that differ by their arguments only. */
-export const titleOf = (attack: Attack): string => {
-  const same = ATTACKS.filter(({ way, name }) => way === attack.way && name === attack.name);
-  return same.length === 1 ? attack.name : `${attack.name} (${String(same.indexOf(attack) + 1)})`;
-};
 
 const isRoot = process.geteuid?.() === 0;
 

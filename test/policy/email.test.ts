@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { checkEmail, type EmailMessage } from '../../src/check-email.ts';
+import { decideEmail } from '../../src/policy/email.ts';
 
 const INTERNAL = 'internal:company.example';
 const MIRROR = 'mirror:me@company.example';
@@ -160,4 +161,66 @@ test('a getter that changes its answer is asked once', () => {
   const decision = checkEmail(message, INTERNAL);
   expect(decision.allowed).toBe(true);
   expect(decision.message.to).toBe('a@company.example');
+});
+
+describe('positional arguments', () => {
+  const judge = (message: readonly unknown[], parameterNames: readonly string[], flag: string) =>
+    decideEmail({ kind: 'email', pointer: '', message, parameterNames }, flag);
+
+  test('are judged under the names of their parameters and go back to their places', () => {
+    const names = ['to', 'subject', 'body'];
+    expect(judge(['a@x.example', 'Hi', 'text'], names, MIRROR)).toMatchObject({
+      outcome: 'allow',
+      rewrites: [{ pointer: '', value: ['me@company.example', '[AI TEST] Hi', 'text'] }],
+      originalRecipients: ['a@x.example'],
+    });
+    expect(judge(['a@x.example', 'Hi', 'text'], names, INTERNAL).outcome).toBe('deny');
+    expect(judge(['a@company.example', 'Hi', 'text'], names, INTERNAL)).toEqual({
+      step: 'check_email',
+      outcome: 'allow',
+      originalRecipients: ['a@company.example'],
+    });
+  });
+
+  test('without names a text that is an address is one', () => {
+    for (const names of [[], ['', ''], ['a', 'a']]) {
+      expect(judge(['a@x.example', 'Hi'], names, MIRROR).rewrites?.[0]?.value).toEqual(['me@company.example', 'Hi']);
+      expect(judge(['a@company.example', 'x@evil.example'], names, INTERNAL).outcome).toBe('deny');
+    }
+  });
+});
+
+describe('single fields, declared one by one', () => {
+  const judge = (message: unknown, flag: string) => decideEmail({ kind: 'email', pointer: '/cc', message }, flag);
+
+  test('a field of recipients is judged like a message', () => {
+    expect(judge('a@x.example', INTERNAL).outcome).toBe('deny');
+    expect(judge(['a@company.example'], INTERNAL).outcome).toBe('allow');
+    expect(judge(['a@x.example'], MIRROR).rewrites).toEqual([{ pointer: '/cc', value: ['me@company.example'] }]);
+  });
+
+  test('an empty one sends to nobody', () => {
+    for (const flag of [INTERNAL, MIRROR])
+      for (const value of ['', []]) expect(judge(value, flag).outcome).toBe('allow');
+  });
+});
+
+test('hostile fields come to an end', () => {
+  const long = [' ', 'a ', '(', '"', '<', 'a,', '@', 'a@b.example ', '\\', '[', 'é', 'a.', '=?utf-8?Q?', ':', ';'];
+  for (const bit of long) {
+    for (const text of [bit.repeat(4_000 / bit.length), bit.repeat(60_000 / bit.length), `a${bit.repeat(9_000)}b`]) {
+      expect(checkEmail({ to: text, headers: { 'X-A': text }, raw: `To: ${text}\n\n` }, INTERNAL).allowed).toBe(false);
+    }
+  }
+});
+
+test('many slow fields come to an end too, and as many plain ones are read', () => {
+  const slow = `${'a '.repeat(2_000)}<a@company.example>`;
+  expect(checkEmail({ to: Array.from({ length: 1_000 }, () => slow) }, INTERNAL).allowed).toBe(false);
+  const plain = Array.from({ length: 1_000 }, (_, index) => `User ${index} <user${index}@company.example>`);
+  expect(checkEmail({ to: plain, cc: plain.join(', ') }, INTERNAL).allowed).toBe(true);
+  expect(checkEmail({ to: plain, cc: plain.join(', ') }, MIRROR).message).toMatchObject({
+    to: ['me@company.example'],
+    cc: '',
+  });
 });

@@ -267,6 +267,8 @@ export const MUST_DENY: Readonly<Record<string, DenyClass>> = {
       'SELECT pg_sleep/**/(1)',
       'SELECT pg_sleep--\n(1)',
       'SELECT (5).pg_sleep',
+      'SELECT (5).my_function',
+      'SELECT (a + b).my_function FROM t',
       'SELECT (amount).pg_sleep FROM orders',
       'SELECT ((amount)).pg_sleep FROM orders',
       'SELECT (SELECT 5).pg_sleep',

@@ -288,6 +288,7 @@ export const ARGUMENT_VALUES: Readonly<Record<string, number>> = {
   TIOCSTI: 0x5412,
   TIOCLINUX: 0x541c,
   TIOCCONS: 0x541d,
+  TIOCSETD: 0x5423,
   TCGETS: 0x5401,
   TIOCGWINSZ: 0x5413,
   FIONREAD: 0x541b,
