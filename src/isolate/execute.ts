@@ -316,14 +316,19 @@ const aborted = (signal: AbortSignal | undefined): Failure => {
 
 /** What a guest may know of an error of this side: no stack, no cause, no fields but these. */
 const plainFailure = (error: unknown): Failure => {
-  if (typeof error !== 'object' || error === null) return { name: 'Error', message: String(error).slice(0, 8192) };
-  const { name, message, code, blockedBy } = error as Readonly<Record<string, unknown>>;
-  return {
-    name: typeof name === 'string' ? name.slice(0, 200) : 'Error',
-    message: typeof message === 'string' ? message.slice(0, 8192) : 'The tool failed',
-    ...(typeof code === 'string' ? { code: code.slice(0, 200) } : {}),
-    ...(typeof blockedBy === 'string' ? { blockedBy: blockedBy.slice(0, 200) } : {}),
-  };
+  try {
+    if (typeof error !== 'object' || error === null) return { name: 'Error', message: String(error).slice(0, 8192) };
+    const { name, message, code, blockedBy } = error as Readonly<Record<string, unknown>>;
+    return {
+      name: typeof name === 'string' ? name.slice(0, 200) : 'Error',
+      message: typeof message === 'string' ? message.slice(0, 8192) : 'The tool failed',
+      ...(typeof code === 'string' ? { code: code.slice(0, 200) } : {}),
+      ...(typeof blockedBy === 'string' ? { blockedBy: blockedBy.slice(0, 200) } : {}),
+    };
+  } catch {
+    // An error that cannot be read, such as a proxy: it must not take the program with it.
+    return { name: 'Error', message: 'The tool failed' };
+  }
 };
 
 const failureJson = (failure: Failure): string => JSON.stringify(failure);

@@ -235,7 +235,7 @@ describe('a tier is a promise', () => {
 
   test('one that is only there to be extended does not run', () => {
     expect(() => compileProfile(loadProfile('common').profile, optionsFor())).toThrow(/only there to be extended/u);
-    expect(builtInProfiles()).toEqual(['isolate-host', 'observer', 'standard', 'worker']);
+    expect(builtInProfiles()).toEqual(['isolate-guest', 'isolate-host', 'observer', 'standard', 'worker']);
   });
 });
 
