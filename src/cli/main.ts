@@ -65,7 +65,7 @@ const buildProgram = async (asked: string | undefined): Promise<Command> => {
     .showHelpAfterError('(run with --help for examples)')
     .enablePositionalOptions()
     .hook('preAction', (command) => {
-      if (command.opts<{ color: boolean }>().color === false) process.env['NO_COLOR'] = '1';
+      if (!command.opts<{ color: boolean }>().color) process.env['NO_COLOR'] = '1';
     });
   for (const [name, { description, load }] of Object.entries(COMMANDS)) {
     if (name === asked) (await load())(program);
