@@ -585,7 +585,7 @@ describe('arguments', () => {
     const schema = (validate: (value: unknown) => unknown) => ({
       '~standard': { version: 1 as const, vendor: 'test', validate },
     });
-    const make = (validate: (value: unknown) => unknown, execute: () => unknown) =>
+    const make = (validate: (value: unknown) => unknown, execute: (input?: unknown) => unknown) =>
       govern(
         [{ name: 't', description: '', input: schema(validate), execute: execute }],
         options(''),

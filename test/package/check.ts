@@ -17,7 +17,7 @@ const run = (command: string, args: readonly string[], cwd = root): string => {
     `${command} ${args.join(' ')} failed with ${String(result.status)}\n${result.stdout}\n${result.stderr}`,
   );
   rmSync(work, { recursive: true, force: true });
-  process.exit(1);
+  throw new Error(`${command} failed`);
 };
 
 const PROGRAM = `
