@@ -40,7 +40,8 @@ test.each(['x64', 'arm64'] as const)('%s: exactly the three secret pointers star
       const filter = sealExec(filterOf([]), secret, architecture);
       expect(simulate(filter, arch, execve, secret)).toBe(ALLOW);
       expect(simulate(filter, arch, execveat, secret)).toBe(EACCES);
-      if (others.join() !== secret.join()) expect(simulate(filter, arch, execve, others)).toBe(EACCES);
+      fc.pre(others.join() !== secret.join());
+      expect(simulate(filter, arch, execve, others)).toBe(EACCES);
       const nearly = secret.map((value, index) => (index === which % 3 ? value ^ (1n << BigInt(bit)) : value));
       expect(simulate(filter, arch, execve, nearly)).toBe(EACCES);
     }),
