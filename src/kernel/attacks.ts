@@ -372,9 +372,12 @@ const KERNEL: readonly Attack[] = [
 const X32 = 0x40000000;
 const FOREIGN_ABI: readonly Attack[] = [
   dependent(attack('foreign-abi', 'make a call by its x32 number', ALL, () => [[String(X32 + 39)]])),
-  dependent(single('foreign-abi', ALL, String(X32 + 521), 0, 0, 0, 0)),
+  dependent({
+    ...attack('foreign-abi', 'ptrace by its x32 number', ALL, () => [[String(X32 + 521), 0, 0, 0, 0]]),
+    probe: true,
+  }),
   dependent(attack('foreign-abi', 'make a 32-bit call', ALL, () => [['int80:20']])),
-  dependent(single('foreign-abi', ALL, 'int80:5', 0, 0, 0)),
+  dependent({ ...attack('foreign-abi', 'open by a 32-bit call', ALL, () => [['int80:5', 0, 0, 0]]), probe: true }),
 ];
 
 const IPC: readonly Attack[] = [
