@@ -176,6 +176,11 @@ describe('a tier is a promise', () => {
 
   const beyond: readonly (readonly [string, Record<string, unknown>])[] = [
     ['an observer that writes', { tier: 'observer', extends: 'observer', files: [rule('${WORKSPACE}', 'write')] }],
+    [
+      'an observer that writes to a device',
+      { tier: 'observer', extends: 'observer', files: [rule('/dev/tty', 'write')] },
+    ],
+    ['an observer that executes', { tier: 'observer', extends: 'observer', files: [rule('/usr', 'execute')] }],
     ['an observer that creates', { tier: 'observer', extends: 'observer', files: [rule('${WORKSPACE}', 'create')] }],
     [
       'an observer with a command',
