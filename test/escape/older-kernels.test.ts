@@ -3,7 +3,8 @@
  * rights that the older one lacks are then not asked for. What stops the attack here stops it there.
  */
 import { describe, expect, test } from 'vitest';
-import { argumentsOf, ATTACKS, gotThrough, titleOf } from '../../src/kernel/attacks.ts';
+import { ATTACKS, titleOf } from '../../src/kernel/attack-list.ts';
+import { argumentsOf, gotThrough } from '../../src/kernel/attacks.ts';
 import { hostAbilities } from '../../src/kernel/host.ts';
 import { architecture, tryInside, tryOutside, useStage } from './harness.ts';
 
