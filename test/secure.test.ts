@@ -121,6 +121,27 @@ describe('narrowing', () => {
   });
 });
 
+test('a worker thread cannot widen what the main thread locked, and may tighten it', () => {
+  const seen = json(
+    script(`
+      import { Worker } from 'node:worker_threads';
+      const checkout = ${JSON.stringify(join(import.meta.dirname, '..'))};
+      secure({ tier: 'worker', workspace: checkout });
+      const ask = (tier) => new Promise((resolve, reject) => {
+        const worker = new Worker(\`
+          const { parentPort } = require('node:worker_threads');
+          import(${JSON.stringify(join(import.meta.dirname, '..', 'src', 'secure.ts'))}).then(({ secure }) => {
+            try { parentPort.postMessage(secure({ tier: '\${tier}', workspace: '\${checkout}' }).tier); } catch (error) { parentPort.postMessage(error.code); }
+          }, (error) => parentPort.postMessage(error.code));\`, { eval: true, execArgv: [] });
+        worker.on('message', resolve);
+        worker.on('error', reject);
+      });
+      console.log(JSON.stringify({ wider: await ask('standard'), tighter: await ask('observer') }));
+      process.exit(0);`),
+  );
+  expect(seen).toEqual({ wider: 'TAPPASS_TIER_WIDENED', tighter: 'observer' });
+});
+
 describe('misuse', () => {
   test.each([
     ['an unknown tier', `'root'`, /Expected `tier` to be one of observer, worker, standard, got "root"/u],
@@ -262,7 +283,7 @@ describe('inside `tappass run`', () => {
     const { stdout } = await inside('worker', `return secure({ tier: 'standard', workspace });`);
     expect(JSON.parse(stdout)).toMatchObject({
       code: 'TAPPASS_TIER_WIDENED',
-      message: expect.stringContaining('locked at `tappass run`') as string,
+      message: expect.stringContaining('`tappass run`') as string,
     });
   });
 
