@@ -96,7 +96,7 @@ for (const [index, name] of files.entries()) {
             const count = async (): Promise<Map<string, number>> => {
               const { rows } = await db.query<{ name: string; n: number }>(
                 `SELECT c.oid::regclass::text AS name, (xpath('/row/c/text()', query_to_xml(format('select count(*) as c from %s', c.oid::regclass), false, true, '')))[1]::text::int AS n
-                 FROM pg_class c WHERE c.relkind = 'r' AND c.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)`,
+                 FROM pg_class c WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)`,
               );
               return new Map(rows.map((row) => [row.name, row.n]));
             };
