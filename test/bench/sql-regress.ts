@@ -60,7 +60,6 @@ const reasons = new Map<string, number>();
 for (const [index, name] of files.entries()) {
   console.error(`${index + 1}/${files.length} ${name} ${JSON.stringify(totals)}`);
   const db = await PGlite.create();
-  const broker = openSqlBroker(db);
   try {
     for (const fixture of ['test_setup.sql', name]) {
       for (const text of split(readFileSync(join(folder, fixture), 'utf8'))) {
@@ -128,7 +127,9 @@ for (const [index, name] of files.entries()) {
                 () => true,
               );
               await db.exec('ROLLBACK').catch(() => undefined);
-              const catalogue = await broker.catalogue().catch(() => undefined);
+              const catalogue = await openSqlBroker(db)
+                .catalogue()
+                .catch(() => undefined);
               const known = catalogue === undefined ? write : judgeSql(text, 'safe_write', { catalogue });
               if (fails || known.allowed || MEANT.has(known.code ?? '')) totals.notJudgeable++;
               else {

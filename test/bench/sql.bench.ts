@@ -110,7 +110,8 @@ for (let round = 0; round < ROUNDS + 10; round++) {
   }
 }
 const cached: number[] = [];
-for (const text of MUST_ALLOW) judgeSql(text, 'read_only');
+// A text is kept when it is seen for the second time.
+for (const text of [...MUST_ALLOW, ...MUST_ALLOW]) judgeSql(text, 'read_only');
 for (let round = 0; round < ROUNDS * 20; round++) {
   const start = performance.now();
   for (const text of MUST_ALLOW) judgeSql(text, 'read_only');
