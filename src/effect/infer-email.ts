@@ -67,6 +67,7 @@ const isMessageText = (text: string): boolean => {
 
 const mentionsAddress = (value: unknown, depth: number): boolean => {
   if (typeof value === 'string') return value.includes('@');
+  if (value instanceof URL) return value.href.includes('@');
   if (typeof value !== 'object' || value === null || depth > 5) return false;
   return Object.values(value).some((inner) => mentionsAddress(inner, depth + 1));
 };

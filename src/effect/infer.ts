@@ -78,7 +78,7 @@ class InferenceRun {
     if (email !== undefined) this.#effects.push(email);
     if (Array.isArray(args)) this.#positional(args);
     else if (isRecord(args)) this.#record(args, '', undefined);
-    else if (typeof args === 'string') this.#text(args, '', 'generic', '');
+    else this.#value(args, '', 'generic', '');
     if (this.#effects.length === 0) this.#fromNameAlone(args);
     return { effects: this.#effects, basis: this.#effects.length > 0 || pure ? 'inferred' : 'unknown' };
   }
@@ -168,6 +168,8 @@ class InferenceRun {
 
   #value(value: unknown, at: string, kind: ParameterKind, name: string): void {
     if (typeof value === 'string') this.#text(value, at, kind, name);
+    else if (value instanceof URL) this.#text(value.href, at, kind, name);
+    else if (value instanceof Uint8Array) this.#bytes(value, at, kind, name);
     else if (Array.isArray(value)) {
       if (kind === 'command' && value.length > 0 && value.every((one) => typeof one === 'string')) {
         this.#commandList(value, at, name);
@@ -175,6 +177,11 @@ class InferenceRun {
       }
       for (const [index, one] of value.entries()) this.#value(one, `${at}/${index}`, kind, name);
     } else if (isRecord(value)) this.#record(value, at, kind);
+  }
+
+  /** A path or a statement may come as bytes; long ones are content. */
+  #bytes(bytes: Uint8Array, at: string, kind: ParameterKind, name: string): void {
+    if (bytes.length <= 64 * 1024) this.#text(new TextDecoder().decode(bytes), at, kind, name);
   }
 
   /** `command: ['git', 'status']` is one program; `commands: ['ls', 'git status']` are several texts. */

@@ -1,56 +1,8 @@
 import { anything, assert, constantFrom, property } from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Effect } from '../../src/model/effect.ts';
 import { compileInference, inferEffects } from '../../src/effect/infer.ts';
-import { TOOL_DEFINITIONS, type ToolDefinition } from '../fixtures/tool-definitions.ts';
-
-const keyOf = (effect: Effect): string => {
-  switch (effect.kind) {
-    case 'file':
-      return `${effect.access} ${effect.pointer}`;
-    case 'network':
-      return `url ${effect.pointer}`;
-    case 'email':
-      return 'email';
-    case 'command':
-      return `command ${effect.pointer}`.trim();
-    case 'sql':
-      return `sql ${effect.pointer}`;
-    default:
-      return effect satisfies never;
-  }
-};
-
-const schemaOf = (args: object, enums: readonly string[]): object => ({
-  type: 'object',
-  properties: Object.fromEntries(
-    Object.keys(args).map((key) => [key, enums.includes(key) ? { enum: ['view', 'create'] } : {}]),
-  ),
-});
-
-const infer = ({ name, args, enums = [], parameterNames, description }: ToolDefinition) =>
-  inferEffects(
-    {
-      name,
-      ...(description === undefined ? {} : { description }),
-      ...(Array.isArray(args) ? {} : { schema: schemaOf(args, enums) }),
-      ...(parameterNames === undefined ? {} : { parameterNames }),
-    },
-    args,
-  );
-
-/** `right`; `restrictive`: more, or a write where a read was meant; `permissive`: something is missing. */
-const verdictOn = (definition: ToolDefinition): 'right' | 'restrictive' | 'permissive' => {
-  const found = new Set(infer(definition).effects.map(keyOf));
-  const isCovered = (expected: string): boolean => {
-    if (expected.endsWith('?'))
-      return [...found].some((key) => key.startsWith(expected.slice(0, -1)) || key.startsWith('write'));
-    return found.has(expected) || (expected.startsWith('read ') && found.has(expected.replace('read', 'write')));
-  };
-  if (!definition.effects.every(isCovered)) return 'permissive';
-  const isExact = definition.effects.every((expected) => expected.endsWith('?') || found.has(expected));
-  return isExact && found.size === definition.effects.length ? 'right' : 'restrictive';
-};
+import { TOOL_DEFINITIONS } from '../fixtures/tool-definitions.ts';
+import { effectKey, inferFor, verdictOn } from '../fixtures/tool-verdicts.ts';
 
 describe('tools that people really use', () => {
   const verdicts = TOOL_DEFINITIONS.map((definition) => ({ definition, verdict: verdictOn(definition) }));
@@ -58,15 +10,15 @@ describe('tools that people really use', () => {
   test('none is inferred to do less than it does', () => {
     expect(TOOL_DEFINITIONS.length).toBeGreaterThanOrEqual(120);
     const permissive = verdicts.filter(({ verdict }) => verdict === 'permissive');
-    expect(permissive.map(({ definition }) => [definition.from, definition.name, infer(definition).effects])).toEqual(
-      [],
-    );
+    expect(
+      permissive.map(({ definition }) => [definition.from, definition.name, inferFor(definition).effects]),
+    ).toEqual([]);
   });
 
   test('at least nine of ten are inferred exactly', () => {
     const restrictive = verdicts.filter(({ verdict }) => verdict === 'restrictive');
     const list = restrictive.map(
-      ({ definition }) => `${definition.name}: ${infer(definition).effects.map(keyOf).join(', ')}`,
+      ({ definition }) => `${definition.name}: ${inferFor(definition).effects.map(effectKey).join(', ')}`,
     );
     expect(list.length > TOOL_DEFINITIONS.length / 10 ? list : []).toEqual([]);
   });
@@ -153,6 +105,14 @@ describe('values speak where names do not', () => {
   ])('%j says nothing', (value) => {
     expect(kinds(value)).toEqual([]);
   });
+});
+
+test('a path, a URL and a statement may come in other clothes', () => {
+  const kinds = (name: string, args: unknown) => inferEffects({ name }, args).effects.map(({ kind }) => kind);
+  expect(kinds('thing', [new URL('https://x.example')])).toEqual(['network']);
+  expect(kinds('thing', [new URL('file:///etc/passwd')])).toEqual(['file']);
+  expect(kinds('write_file', { path: Buffer.from('a.txt'), content: Buffer.from('/etc/passwd') })).toEqual(['file']);
+  expect(kinds('thing', { x: Buffer.from('DROP TABLE t') })).toEqual(['sql']);
 });
 
 test('a tool that nothing is known about is unknown, a pure one is not', () => {
