@@ -158,7 +158,7 @@ test('hostile texts come to an end', () => {
     '\n',
   ]) {
     for (const name of ['thing', 'fetch', 'send_email', 'apply_patch', 'query']) {
-      const text = `${bit.repeat(400_000 / bit.length)}x`;
+      const text = `${bit.repeat(100_000 / bit.length)}x`;
       expect(inferEffects({ name }, { input: text, other: [text], to: text, subject: 's' }).basis).toMatch(
         /inferred|unknown/u,
       );
