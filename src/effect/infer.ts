@@ -52,6 +52,8 @@ const EDITOR_VERBS = new Set(
   'view create str_replace insert undo_edit delete rename read write edit append'.split(' '),
 );
 
+const ARGUMENTS_KEY = /^(?:(?:cmd|command|program)_?)?(?:args?|arguments|argv|params|parameters|options|flags)$/iu;
+
 const pointerTo = (at: string, key: string): string =>
   `${at}/${/[~/]/u.test(key) ? key.replaceAll('~', '~0').replaceAll('/', '~1') : key}`;
 
@@ -89,10 +91,13 @@ class InferenceRun {
 
   #positional(args: readonly unknown[]): void {
     const names = this.#traits.names ?? [];
+    const named = Object.fromEntries(args.map((value, index) => [names[index] ?? '', value]));
     this.#lookAround(names);
+    const used = this.#splitCommand(named, '');
     for (const [index, value] of args.entries()) {
       const name = names[index] ?? '';
       const at = `/${index}`;
+      if (used.includes(name)) continue;
       if (name === '' && isRecord(value)) this.#record(value, at, undefined);
       else this.#value(value, at, name === '' ? 'generic' : this.#traits.keyOf(name).kind, name);
     }
@@ -105,11 +110,10 @@ class InferenceRun {
 
   #record(record: Readonly<Record<string, unknown>>, at: string, parent: ParameterKind | undefined): void {
     const keys = Object.keys(record);
-    if (at === '') {
-      this.#lookAround(keys);
-      this.#operation = this.#operationFor(record) ?? this.#operation;
-    }
-    const used = at === '' ? this.#splitCommand(record) : [];
+    this.#lookAround(keys);
+    const outer = this.#operation;
+    this.#operation = this.#operationFor(record) ?? outer;
+    const used = this.#splitCommand(record, at);
     this.#method = typeof record['method'] === 'string' ? record['method'] : this.#method;
     for (const key of keys) {
       const here = pointerTo(at, key);
@@ -125,6 +129,7 @@ class InferenceRun {
       if (kind === 'command' && this.#isVerb(key, record[key])) continue;
       this.#value(record[key], here, kind, key);
     }
+    this.#operation = outer;
   }
 
   /** A verb among the arguments (`command: 'view'`, `action: 'delete'`) says more than the tool's name. */
@@ -152,16 +157,23 @@ class InferenceRun {
   }
 
   /** `{command: 'git', args: ['status']}`: one argv. Returns the keys that were used up. */
-  #splitCommand(record: Readonly<Record<string, unknown>>): readonly string[] {
-    const rest = ['args', 'arguments'].find((name) => Array.isArray(record[name]));
-    const args: unknown = rest === undefined ? undefined : record[rest];
-    const key = ['command', 'cmd', 'program', 'executable'].find((name) => typeof record[name] === 'string');
-    if (key === undefined || rest === undefined || !isTextList(args)) return [];
-    const argv = [String(record[key]), ...args];
-    this.#add({ kind: 'command', pointer: '', command: argv });
+  #splitCommand(record: Readonly<Record<string, unknown>>, at: string): readonly string[] {
+    const keys = Object.keys(record);
+    const key = keys.find((name) => typeof record[name] === 'string' && this.#traits.keyOf(name).kind === 'command');
+    const rest = keys.find((name) => name !== key && ARGUMENTS_KEY.test(name));
+    if (key === undefined || rest === undefined) return [];
+    const command = String(record[key]);
+    const args: unknown = record[rest];
+    if (typeof args === 'string') {
+      this.#add({ kind: 'command', pointer: at, command: `${command} ${args}` });
+      return [key, rest];
+    }
+    if (!isTextList(args)) return [];
+    const argv = [command, ...args];
+    this.#add({ kind: 'command', pointer: at, command: argv });
     // Tools that hand such a pair to a shell join it with spaces.
     if (argv.some((word) => !/^[\w@%+=:,./-]+$/u.test(word))) {
-      this.#add({ kind: 'command', pointer: '', command: argv.join(' ') });
+      this.#add({ kind: 'command', pointer: at, command: argv.join(' ') });
     }
     return [key, rest];
   }
@@ -268,10 +280,6 @@ class InferenceRun {
   }
 
   #valueInside(value: unknown, at: string, kind: ParameterKind): void {
-    if (isRecord(value)) {
-      this.#lookAround(Object.keys(value));
-      this.#operation = this.#operationFor(value) ?? this.#operation;
-    }
     const before = this.#effects.length;
     this.#value(value, '', kind, '');
     for (let index = before; index < this.#effects.length; index += 1) {

@@ -56,6 +56,32 @@ describe('arguments cannot make a call look harmless', () => {
   });
 });
 
+describe('a program and its arguments are judged together', () => {
+  const commands = (args: unknown, parameterNames?: readonly string[]) =>
+    inferEffects({ name: 'run', ...(parameterNames === undefined ? {} : { parameterNames }) }, args).effects.flatMap(
+      (effect) => (effect.kind === 'command' ? [effect.command] : []),
+    );
+
+  test.each<{ readonly args: unknown; readonly names?: readonly string[] }>([
+    { args: { command: 'find', args: ['.', '-delete'] } },
+    { args: [{ command: 'find', args: ['.', '-delete'] }] },
+    { args: { job: { program: 'find', arguments: ['.', '-delete'] } } },
+    { args: ['find', ['.', '-delete']], names: ['command', 'args'] },
+  ])('%j', ({ args, names }) => {
+    expect(commands(args, names)).toEqual([['find', '.', '-delete']]);
+  });
+
+  test('as one text where they come as one, and as both where a shell might join them', () => {
+    expect(commands({ cmd: 'find', args: '. -delete' })).toEqual(['find . -delete']);
+    expect(commands({ command: 'echo', args: ['a; rm x'] })).toEqual([['echo', 'a; rm x'], 'echo a; rm x']);
+  });
+
+  test('a verb counts wherever its object stands', () => {
+    const [effect] = inferEffects({ name: 'getFile' }, [{ path: 'a', action: 'delete' }]).effects;
+    expect(effect).toMatchObject({ kind: 'file', access: 'write', operation: 'remove' });
+  });
+});
+
 describe('values speak where names do not', () => {
   const kinds = (value: unknown) => inferEffects({ name: 'thing' }, { x: value }).effects.map(({ kind }) => kind);
 
