@@ -5,6 +5,7 @@
  */
 import { unreachable, type Basis } from '../model/decision.ts';
 import { accessOf, type Effect, type FileOperation } from '../model/effect.ts';
+import { splitCommand } from './infer-command.ts';
 import { inferEmail } from './infer-email.ts';
 import { isRecord, traitsOf, type InferableTool, type Traits } from './infer-traits.ts';
 import {
@@ -51,8 +52,6 @@ export const inferredBasis = (tool: InferableTool): InferredEffects['basis'] => 
 const EDITOR_VERBS = new Set(
   'view create str_replace insert undo_edit delete rename read write edit append'.split(' '),
 );
-
-const ARGUMENTS_KEY = /^(?:(?:cmd|command|program)_?)?(?:args?|arguments|argv|params|parameters|options|flags)$/iu;
 
 const pointerTo = (at: string, key: string): string =>
   `${at}/${/[~/]/u.test(key) ? key.replaceAll('~', '~0').replaceAll('/', '~1') : key}`;
@@ -156,26 +155,11 @@ class InferenceRun {
     return enums.has(key) || (editor && typeof value === 'string' && EDITOR_VERBS.has(value));
   }
 
-  /** `{command: 'git', args: ['status']}`: one argv. Returns the keys that were used up. */
+  /** Returns the keys that were used up. */
   #splitCommand(record: Readonly<Record<string, unknown>>, at: string): readonly string[] {
-    const keys = Object.keys(record);
-    const key = keys.find((name) => typeof record[name] === 'string' && this.#traits.keyOf(name).kind === 'command');
-    const rest = keys.find((name) => name !== key && ARGUMENTS_KEY.test(name));
-    if (key === undefined || rest === undefined) return [];
-    const command = String(record[key]);
-    const args: unknown = record[rest];
-    if (typeof args === 'string') {
-      this.#add({ kind: 'command', pointer: at, command: `${command} ${args}` });
-      return [key, rest];
-    }
-    if (!isTextList(args)) return [];
-    const argv = [command, ...args];
-    this.#add({ kind: 'command', pointer: at, command: argv });
-    // Tools that hand such a pair to a shell join it with spaces.
-    if (argv.some((word) => !/^[\w@%+=:,./-]+$/u.test(word))) {
-      this.#add({ kind: 'command', pointer: at, command: argv.join(' ') });
-    }
-    return [key, rest];
+    const split = splitCommand(record, (key) => this.#traits.keyOf(key).kind === 'command');
+    for (const command of split?.commands ?? []) this.#add({ kind: 'command', pointer: at, command });
+    return split?.used ?? [];
   }
 
   #value(value: unknown, at: string, kind: ParameterKind, name: string): void {
@@ -349,6 +333,3 @@ class InferenceRun {
     }
   }
 }
-
-const isTextList = (value: unknown): value is readonly string[] =>
-  Array.isArray(value) && value.every((one) => typeof one === 'string');
