@@ -46,7 +46,7 @@ export interface SecureReport {
   /** What the kernel still lets through, by name. */
   readonly residues: readonly { readonly name: string; readonly detail: string }[];
   readonly degraded: readonly string[];
-  /** The tier of the `tappass run` around this process, when the kernel confirms that there is one. */
+  /** The tier around this process (`tappass run`, a secured parent or main thread), when the kernel confirms that there is one. */
   readonly inside?: Tier;
 }
 
@@ -75,6 +75,8 @@ export const secure = (tier: Tier | SecureOptions = {}): SecureReport => {
     if (wider !== undefined) throw widened(asked, before.tier, before.site, site, wider);
   }
   const held = apply(asked, profile);
+  // For worker_threads and child processes, which do not share this module: they, too, cannot widen.
+  process.env['TAPPASS_SANDBOX'] = asked;
   const temporary = temporaryFor(asked);
   if (temporary !== undefined) for (const name of ['TMPDIR', 'TMP', 'TEMP']) process.env[name] = temporary;
   setLockState({ tier: asked, profile, site });
@@ -147,7 +149,13 @@ const requireNarrowing = (asked: Tier, outer: Tier | undefined, site: string): v
     throw widened(asked, before.tier, before.site, site, `tier \`${asked}\``);
   }
   if (outer !== undefined && !narrows(outer, asked)) {
-    throw widened(asked, outer, '`tappass run`', site, `tier \`${asked}\``);
+    throw widened(
+      asked,
+      outer,
+      'the process around this one (`tappass run`, a secured parent or main thread)',
+      site,
+      `tier \`${asked}\``,
+    );
   }
 };
 

@@ -1,9 +1,16 @@
 /** `secure()` binds for life, so each case is a process of its own. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo, Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runCommand } from '../src/run-command.ts';
+import type { CommandResult } from '../src/run-command.ts';
+import type { SecureReport } from '../src/secure.ts';
+import { ENOSYS, EPERM, nodeOnLesserHost, SYSCALL } from './fixtures/lesser-host.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'secure-'));
 const workspace = join(root, 'workspace');
@@ -114,6 +121,27 @@ describe('narrowing', () => {
   });
 });
 
+test('a worker thread cannot widen what the main thread locked, and may tighten it', () => {
+  const seen = json(
+    script(`
+      import { Worker } from 'node:worker_threads';
+      const checkout = ${JSON.stringify(join(import.meta.dirname, '..'))};
+      secure({ tier: 'worker', workspace: checkout });
+      const ask = (tier) => new Promise((resolve, reject) => {
+        const worker = new Worker(\`
+          const { parentPort } = require('node:worker_threads');
+          import(${JSON.stringify(join(import.meta.dirname, '..', 'src', 'secure.ts'))}).then(({ secure }) => {
+            try { parentPort.postMessage(secure({ tier: '\${tier}', workspace: '\${checkout}' }).tier); } catch (error) { parentPort.postMessage(error.code); }
+          }, (error) => parentPort.postMessage(error.code));\`, { eval: true, execArgv: [] });
+        worker.on('message', resolve);
+        worker.on('error', reject);
+      });
+      console.log(JSON.stringify({ wider: await ask('standard'), tighter: await ask('observer') }));
+      process.exit(0);`),
+  );
+  expect(seen).toEqual({ wider: 'TAPPASS_TIER_WIDENED', tighter: 'observer' });
+});
+
 describe('misuse', () => {
   test.each([
     ['an unknown tier', `'root'`, /Expected `tier` to be one of observer, worker, standard, got "root"/u],
@@ -165,5 +193,108 @@ describe('after the lock-down', () => {
         }));`),
     );
     expect(seen).toEqual({ shared: 'EACCES', own: 'written' });
+  });
+
+  test('what was open stays usable, a listed port can be reconnected, and modules load from the workspace', async () => {
+    const echo = (): Promise<Server> =>
+      new Promise((resolve) => {
+        const server = createServer((socket) => socket.on('error', () => undefined).pipe(socket)).listen(
+          0,
+          '127.0.0.1',
+          () => resolve(server),
+        );
+      });
+    const [listed, other] = await Promise.all([echo(), echo()]);
+    const portOf = (server: Server): string => String((server.address() as AddressInfo).port);
+    const child = spawn(process.execPath, [fixture('keeps.ts'), workspace, portOf(listed), portOf(other)], {
+      cwd: workspace,
+    });
+    const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
+    listed.close();
+    other.close();
+    expect(stderr).toBe('');
+    expect(JSON.parse(stdout)).toEqual({
+      before: { listed: 'connected', other: 'connected' },
+      after: { listed: 'connected', other: 'EACCES' },
+      journal: 'done',
+      reopened: 'EACCES',
+      read: 'EACCES',
+      open: 'still here',
+      late: 42,
+    });
+  });
+});
+
+describe('on a host that lacks a layer', () => {
+  const program = (options: string): readonly string[] => [
+    '--input-type=module-typescript',
+    '-e',
+    `import { secure } from ${JSON.stringify(join(import.meta.dirname, '..', 'src', 'secure.ts'))};
+     import { readFileSync } from 'node:fs';
+     const attempt = () => { try { return secure(${options}).tier; } catch (error) { return { code: error.code, missing: error.missing }; } };
+     const first = attempt();
+     console.log(JSON.stringify({ first, second: attempt(), still: readFileSync(${JSON.stringify(outside)}, 'utf8') }));`,
+  ];
+  const worker = `{ tier: 'worker', workspace: ${JSON.stringify(workspace)} }`;
+
+  test.each([
+    ['Landlock', SYSCALL.landlock, 'landlock'],
+    ['seccomp', SYSCALL.seccomp, 'seccomp'],
+  ])('no %s: TrustTierDenied names it, and nothing has changed', async (_, call, layer) => {
+    const { stdout, stderr } = await nodeOnLesserHost([call], ENOSYS, program(worker), workspace);
+    expect(stderr).toBe('');
+    const denied = { code: 'TAPPASS_TRUST_TIER_DENIED', missing: expect.arrayContaining([layer]) as string[] };
+    expect(JSON.parse(stdout)).toEqual({ first: denied, second: denied, still: 'outside' });
+  });
+
+  test('a lock-down that stops half-way says so, then and at every later call', async () => {
+    const restrictSelf = 446;
+    const { stdout, stderr } = await nodeOnLesserHost([restrictSelf], EPERM, program(worker), workspace);
+    expect(stderr).toBe('');
+    const incomplete = { code: 'TAPPASS_LOCK_DOWN_INCOMPLETE', missing: [] };
+    expect(JSON.parse(stdout)).toEqual({ first: incomplete, second: incomplete, still: 'outside' });
+  });
+});
+
+describe('inside `tappass run`', () => {
+  const inside = (tier: string, body: string): Promise<CommandResult> =>
+    runCommand(
+      [
+        process.execPath,
+        '--input-type=module-typescript',
+        '-e',
+        `import { secure } from ${JSON.stringify(join(import.meta.dirname, '..', 'src', 'secure.ts'))};
+         const attempt = (act) => { try { return act(); } catch (error) { return { code: error.code, message: error.message }; } };
+         const workspace = ${JSON.stringify(join(import.meta.dirname, '..'))};
+         console.log(JSON.stringify(attempt(() => { ${body} })));`,
+      ],
+      { tier: tier as 'worker', workspace: join(import.meta.dirname, '..'), commands: [process.execPath] },
+    );
+
+  test('the same tier is applied on top, has no ring of io_uring left, and names the outer one', async () => {
+    const { stdout, stderr } = await inside('worker', `return secure({ tier: 'worker', workspace });`);
+    expect(stderr).toBe('');
+    const report = JSON.parse(stdout) as SecureReport;
+    expect(report).toMatchObject({ tier: 'worker', inside: 'worker' });
+    expect(report.residues.map(({ name }) => name)).not.toContain('io_uring');
+  });
+
+  test('a wider tier is refused', async () => {
+    const { stdout } = await inside('worker', `return secure({ tier: 'standard', workspace });`);
+    expect(JSON.parse(stdout)).toMatchObject({
+      code: 'TAPPASS_TIER_WIDENED',
+      message: expect.stringContaining('`tappass run`') as string,
+    });
+  });
+
+  test('a variable alone persuades nobody: without a filter around it the tier is applied in full', () => {
+    const seen = json(
+      script(
+        `const report = secure({ tier: 'worker', workspace });
+         console.log(JSON.stringify({ inside: report.inside ?? null, threads: report.threads.confined > 0 }));`,
+        { TAPPASS_SANDBOX: 'observer' },
+      ),
+    );
+    expect(seen).toEqual({ inside: null, threads: true });
   });
 });

@@ -101,7 +101,7 @@ const isProgram = (file: string): boolean => {
 };
 
 const collect = (file: string, searchPath: readonly string[], files: Set<string>, depth: number): void => {
-  const real = realpathSync(file);
+  const real = realpathSync.native(file);
   if (files.has(real) || depth > DEEPEST_CHAIN) return;
   files.add(real);
   const header = headerOf(real);
@@ -114,7 +114,7 @@ const collect = (file: string, searchPath: readonly string[], files: Set<string>
     return;
   }
   const loader = elfInterpreter(real, header);
-  if (loader !== undefined && isProgram(loader)) files.add(realpathSync(loader));
+  if (loader !== undefined && isProgram(loader)) files.add(realpathSync.native(loader));
 };
 
 const headerOf = (file: string): Buffer => {

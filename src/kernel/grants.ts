@@ -25,25 +25,35 @@ export interface Expansion {
 export const isWithin = (path: string, folder: string): boolean =>
   path === folder || path.startsWith(folder.endsWith('/') ? folder : `${folder}/`);
 
-/** Both the place a path names and the place it leads to; for one that does not exist, with its nearest real parent. */
-export const realPlaces = (path: string): readonly string[] => {
-  const real = realOrUndefined(path);
-  if (real !== undefined) return [...new Set([join(realParent(dirname(path)), basename(path)), real])];
-  return [join(realParent(dirname(path)), basename(path))];
+/**
+ * Both the places that paths name and those they lead to; for one that does not exist, with its nearest real parent.
+ * Most do not exist: asked without exceptions, and each parent once.
+ */
+export const realPlaces = (paths: readonly string[]): readonly string[] => {
+  const parents = new Map<string, string>();
+  const realParent = (folder: string): string => {
+    const known = parents.get(folder);
+    if (known !== undefined) return known;
+    const real =
+      folder === '/' ? '/' : (realOrUndefined(folder) ?? join(realParent(dirname(folder)), basename(folder)));
+    parents.set(folder, real);
+    return real;
+  };
+  const places = new Set<string>();
+  for (const path of paths) {
+    places.add(join(realParent(dirname(path)), basename(path)));
+    const real = realOrUndefined(path);
+    if (real !== undefined) places.add(real);
+  }
+  return [...places];
 };
 
 export const realOrUndefined = (path: string): string | undefined => {
   try {
-    return realpathSync(path);
+    return statSync(path, { throwIfNoEntry: false }) === undefined ? undefined : realpathSync.native(path);
   } catch {
     return undefined;
   }
-};
-
-const realParent = (folder: string): string => {
-  const real = realOrUndefined(folder);
-  if (real !== undefined || folder === '/') return real ?? '/';
-  return join(realParent(dirname(folder)), basename(folder));
 };
 
 /** `path` must be real. `blocked` are real places too; none of them, and nothing beneath them, is granted. */
@@ -53,16 +63,20 @@ export const expandGrant = (
 ): Expansion => {
   const grants: ExplainedGrant[] = [];
   const listed: string[] = [];
+  if (blocked.some((place) => isWithin(rule.path, place))) return { grants, listed };
+  const inside = new Set(blocked.filter((place) => isWithin(place, rule.path)));
+  const around = new Set<string>();
+  for (const place of inside) {
+    for (let folder = dirname(place); isWithin(folder, rule.path) && !around.has(folder); folder = dirname(folder)) {
+      around.add(folder);
+      if (folder === rule.path) break;
+    }
+  }
   const visit = (path: string, directory: boolean): void => {
-    if (blocked.some((place) => isWithin(path, place))) return;
-    if (!directory || !blocked.some((place) => isWithin(place, path))) {
-      grants.push({
-        path,
-        directory,
-        rights: rule.rights,
-        why: rule.why,
-        ...(path === rule.path ? {} : { of: rule.path }),
-      });
+    if (inside.has(path)) return;
+    if (!directory || !around.has(path)) {
+      const part = path === rule.path ? {} : { of: rule.path };
+      grants.push({ path, directory, rights: rule.rights, why: rule.why, ...part });
       return;
     }
     listed.push(path);

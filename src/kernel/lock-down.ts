@@ -44,6 +44,7 @@ const STEPS: Readonly<Record<number, { readonly layer: string; readonly what: st
   3: { layer: 'landlock', what: 'a thread could not be restricted', applied: true },
   4: { layer: 'seccomp', what: 'the filter could not be installed on all threads', applied: true },
   5: { layer: 'proof', what: 'a thread could not prove its confinement', applied: true },
+  6: { layer: 'seccomp', what: 'this kernel offers no filters', applied: false },
 };
 
 /**

@@ -22,8 +22,16 @@ export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/
 export const cleanPath = (path: string | undefined, workspace: string): string =>
   (path ?? DEFAULT_PATH)
     .split(':')
-    .filter((entry) => isAbsolute(entry) && !isWithin(resolve(entry), workspace))
+    .filter((entry) => isAbsolute(entry) && !isWithin(realOr(entry), workspace))
     .join(':') || DEFAULT_PATH;
+
+const realOr = (path: string): string => {
+  try {
+    return realpathSync(path);
+  } catch {
+    return resolve(path);
+  }
+};
 
 /**
  * `name` as the profile compiler finds it: with a slash it is a path, else the first on `path` that is not the shim of a

@@ -21,8 +21,8 @@ import type { Target } from './attacks.ts';
 export interface Stage {
   readonly target: Target;
   /** Puts back what an attempt may have moved, removed or made. */
-  reset(): void;
-  close(): Promise<void>;
+  readonly reset: () => void;
+  readonly close: () => Promise<void>;
 }
 
 /** `tryProgram`: the path of `tappass-try`. */

@@ -29,7 +29,7 @@ enum { SIGNAL = 33, MOST_THREADS = 4096, DEADLINE_MS = 2000, MOST_PATH = 4096 };
 enum { RESTRICT_SELF_TSYNC = 1 << 3 };
 
 /* What failed; `lock-down.ts` words it. */
-enum { STEP_THREADS = 1, STEP_PING, STEP_RESTRICT, STEP_FILTER, STEP_PROOF };
+enum { STEP_THREADS = 1, STEP_PING, STEP_RESTRICT, STEP_FILTER, STEP_PROOF, STEP_NO_FILTERS };
 enum pass { PASS_PING, PASS_RESTRICT, PASS_PROVE };
 
 /* The threads that were asked, and which of them have answered. */
@@ -194,7 +194,12 @@ static int ask_all(DIR *tasks, enum pass pass, int32_t *culprit)
 
 static int apply(DIR *tasks, const struct sock_filter *filter, uint16_t count, int32_t results[4])
 {
+	const uint32_t action = SECCOMP_RET_ERRNO;
 	int failed;
+	/* Asked first: a host without filters is found out before anything irreversible. */
+	results[0] = STEP_NO_FILTERS;
+	if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) < 0)
+		return -errno;
 	results[0] = STEP_PING;
 	if ((failed = ask_all(tasks, PASS_PING, &results[1])))
 		return failed;

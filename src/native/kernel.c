@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/openat2.h>
 #include <linux/securebits.h>
 #include <linux/seccomp.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -60,12 +62,22 @@ int landlock_ruleset(uint64_t handled_fs, uint64_t handled_net, uint64_t scoped)
 	return or_errno(syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0));
 }
 
-/* O_PATH: naming the file must not need, or count as, reading it. */
+/* O_PATH: naming the file must not need, or count as, reading it. openat2 is older (5.6) than Landlock (5.13). */
+int open_real(const char *path)
+{
+	static const char own[] = "/proc/self";
+	const struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = strncmp(path, own, sizeof(own) - 1) == 0 ? 0 : RESOLVE_NO_SYMLINKS,
+	};
+	return or_errno(syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how)));
+}
+
 int landlock_allow_beneath(int ruleset, const char *path, uint64_t access)
 {
-	owned_fd parent = open(path, O_PATH | O_CLOEXEC);
+	owned_fd parent = open_real(path);
 	if (parent < 0)
-		return -errno;
+		return parent;
 	const struct path_beneath_attr rule = { .allowed_access = access, .parent_fd = parent };
 	return or_errno(syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0));
 }

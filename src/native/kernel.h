@@ -10,6 +10,10 @@
 #define owned_fd __attribute__((cleanup(close_owned))) int
 void close_owned(const int *fd);
 
+/* An O_PATH descriptor of a path that holds no symbolic link, else -ELOOP: between the check of a path and its use,
+ * somebody who may write there must not be able to lead it elsewhere. Links of /proc/self are the kernel's own. */
+int open_real(const char *path);
+
 int landlock_abi(void);
 int landlock_ruleset(uint64_t handled_fs, uint64_t handled_net, uint64_t scoped);
 int landlock_allow_beneath(int ruleset, const char *path, uint64_t access);

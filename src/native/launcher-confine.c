@@ -69,20 +69,23 @@ int enter_namespaces(uint32_t flags)
 struct mount_attributes {
 	uint64_t set, clear, propagation, userns_fd;
 };
-enum { ATTRIBUTE_READ_ONLY = 1, ATTRIBUTE_NO_SUID = 2, MOVE_FROM_EMPTY_PATH = 4 };
+enum { ATTRIBUTE_READ_ONLY = 1, ATTRIBUTE_NO_SUID = 2, MOVE_FROM_EMPTY_PATH = 4, MOVE_TO_EMPTY_PATH = 0x40 };
 
 /* Everything read-only except clones of the writable places: this is what makes chmod, chown, utimes and xattrs fail
  * outside them, which no version of Landlock covers. Kernels before 5.12 have no recursive mount_setattr. */
 int make_read_only_view(const struct orders *orders, bool own_pid_namespace)
 {
-	int trees[64];
+	int places[64], trees[64];
 	if (orders->writable_count > sizeof(trees) / sizeof(trees[0]))
 		return -E2BIG;
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return -errno;
 	for (size_t i = 0; i < orders->writable_count; i++) {
-		trees[i] = (int)syscall(SYS_open_tree, AT_FDCWD, orders->writable[i],
-					OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+		places[i] = open_real(orders->writable[i]);
+		if (places[i] < 0)
+			return places[i];
+		trees[i] = (int)syscall(SYS_open_tree, places[i], "",
+					OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
 		if (trees[i] < 0)
 			return -errno;
 	}
@@ -93,9 +96,10 @@ int make_read_only_view(const struct orders *orders, bool own_pid_namespace)
 		const struct mount_attributes plain = { .set = ATTRIBUTE_NO_SUID };
 		if (syscall(SYS_mount_setattr, trees[i], "", AT_EMPTY_PATH | AT_RECURSIVE, &plain, sizeof(plain)) < 0)
 			return -errno;
-		if (syscall(SYS_move_mount, trees[i], "", AT_FDCWD, orders->writable[i], MOVE_FROM_EMPTY_PATH) < 0)
+		if (syscall(SYS_move_mount, trees[i], "", places[i], "", MOVE_FROM_EMPTY_PATH | MOVE_TO_EMPTY_PATH) < 0)
 			return -errno;
 		close(trees[i]);
+		close(places[i]);
 	}
 	if (own_pid_namespace &&
 	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY, NULL) < 0)

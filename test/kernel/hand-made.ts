@@ -52,6 +52,7 @@ export const handMade = (
     paths: [
       ...runtime
         .filter((path) => existsSync(path))
+        .map((path) => realpathSync(path))
         .map((path) => ({ path, access: statSync(path).isDirectory() ? RUN : RUN & ~FS.readDirectory })),
       { path: '/dev/null', access: FS.readFile | FS.writeFile },
       { path: '/dev/urandom', access: FS.readFile },

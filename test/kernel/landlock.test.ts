@@ -1,12 +1,13 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { compileProfile } from '../../src/kernel/compile.ts';
 import { expandGrant, findNamed, findPrivate, isWithin, realPlaces } from '../../src/kernel/grants.ts';
 import { ACCESS_FS, compileLandlock, gapsOf, handledFileRights, nameFileRights } from '../../src/kernel/landlock.ts';
 import { loadProfile } from '../../src/kernel/profile-files.ts';
+import { aliasesOf, parseMounts } from '../../src/kernel/mounts.ts';
 import { FILE_RIGHTS } from '../../src/kernel/profile.ts';
 import { compileNamed, optionsFor } from './compiled.ts';
 
@@ -187,7 +188,7 @@ describe('folders around something protected', () => {
       const options = { variables: { ...optionsFor().variables, home } };
       const { compiled } = compileNamed(name, options);
       const protectedPlaces = loadProfile(name).profile.protected.flatMap(({ path }) =>
-        path === undefined ? [] : realPlaces(path.replace('${HOME}', home)),
+        path === undefined ? [] : realPlaces([path.replace('${HOME}', home)]),
       );
       expect(protectedPlaces.length).toBeGreaterThan(50);
       for (const { path } of compiled.landlock.paths) {
@@ -270,6 +271,30 @@ describe('folders around something protected', () => {
       join(home, 'work/one/.env'),
       join(home, 'work/two/deep/.env.local'),
     ]);
+  });
+});
+
+describe('a folder that stands in several places', () => {
+  const mounts = parseMounts(
+    [
+      '1 0 8:1 / / rw - ext4 /dev/a rw',
+      '2 1 8:2 / /home rw - ext4 /dev/b rw',
+      '3 1 8:2 / /mnt/all rw - ext4 /dev/b rw',
+      '4 1 8:2 /user /srv/me\\040too rw - ext4 /dev/b rw',
+      '5 1 8:1 /home/user /mnt/hidden rw - ext4 /dev/a rw',
+      '6 1 8:3 / /data rw - ext4 /dev/c rw',
+      'not a line',
+    ].join('\n'),
+  );
+
+  test.each([
+    [['/home/user/.ssh'], ['/mnt/all/user/.ssh', '/srv/me too/.ssh']],
+    [['/home/other'], ['/mnt/all/other']],
+    [['/data/x'], []],
+    [['/etc/shadow'], []],
+    [['/mnt/all/user/.ssh'], ['/home/user/.ssh', '/srv/me too/.ssh']],
+  ])('%j is also %j', (places, aliases) => {
+    expect([...aliasesOf(places, mounts)].sort()).toEqual([...aliases].sort());
   });
 });
 

@@ -1,6 +1,6 @@
 /** The launcher on hand-made profiles: what it takes away, what it tells, and what it leaves behind (nothing). */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -8,7 +8,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import type { CompiledProfile, Namespace } from '../../src/kernel/compiled.ts';
 import { launch, REASONS, STEPS } from '../../src/kernel/launcher.ts';
 import type { LaunchEnd, LaunchOptions } from '../../src/kernel/launcher.ts';
-import { filterOf, FS, handMade } from './hand-made.ts';
+import { filterOf, FS, handMade, WRITE } from './hand-made.ts';
 
 const workspace = mkdtempSync(join(tmpdir(), 'launcher-'));
 afterAll(() => rmSync(workspace, { recursive: true, force: true }));
@@ -90,6 +90,23 @@ describe('a launch that cannot be', () => {
     const { end } = await shell('echo ran', { landlock: { ...landlock, paths } });
     expect(end).toMatchObject({ kind: 'failed', step: 'path', errno: 2, index: paths.length - 1 });
   });
+
+  test.each<{ readonly namespaces: readonly Namespace[] }>([{ namespaces: [] }, { namespaces: ['pid', 'mount'] }])(
+    'a granted folder that has become a symbolic link since it was checked leads nowhere with the namespaces $namespaces',
+    async ({ namespaces }) => {
+      const moved = join(workspace, `moved-${namespaces.length}-${Math.random()}`);
+      symlinkSync('/etc', moved);
+      const { landlock } = handMade(workspace);
+      const paths = [...landlock.paths, { path: moved, access: WRITE }];
+      const { end, stdout } = await shell(
+        'cat /etc/hostname',
+        { landlock: { ...landlock, paths } },
+        { namespaces: namespaced ? namespaces : [] },
+      );
+      expect(end).toMatchObject({ kind: 'failed', errno: 40 });
+      expect(stdout).toBe('');
+    },
+  );
 
   test('rights that this kernel does not know are refused, not skipped', async () => {
     const { landlock } = handMade(workspace);

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   compileSeccomp,
@@ -131,9 +131,9 @@ describe.each(variants)(
 
     test('every call that no rule names gets the fallback', () => {
       const named = new Set(policy.rules.flatMap(({ calls }) => calls));
-      for (const call of Object.keys(SYSCALL_TABLES[architecture])) {
-        if (!named.has(call)) expect([call, run(program, architecture, call)]).toEqual([call, policy.fallback]);
-      }
+      const others = Object.keys(SYSCALL_TABLES[architecture]).filter((call) => !named.has(call));
+      expect(others.length).toBeGreaterThan(10);
+      for (const call of others) expect([call, run(program, architecture, call)]).toEqual([call, policy.fallback]);
     });
 
     test('numbers beyond the newest known, and holes, answer ENOSYS', () => {
@@ -142,9 +142,8 @@ describe.each(variants)(
         expect([number, run(program, architecture, number)]).toEqual([number, 'ENOSYS']);
       }
       const known = new Set(Object.values(SYSCALL_TABLES[architecture]));
-      for (let number = 0; number < newest; number += 1) {
-        if (!known.has(number)) expect([number, run(program, architecture, number)]).toEqual([number, 'ENOSYS']);
-      }
+      const holes = Array.from({ length: newest }, (_, number) => number).filter((number) => !known.has(number));
+      for (const number of holes) expect([number, run(program, architecture, number)]).toEqual([number, 'ENOSYS']);
     });
 
     test('foreign architectures, and x32 numbers, kill the process', () => {
