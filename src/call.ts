@@ -197,7 +197,7 @@ export const validate = (request: Request): Validated | Promise<Validated> => {
   if (shape.validate === undefined) return { args: request.asked };
   try {
     const result = shape.validate(request.asked);
-    if (!(result instanceof Promise)) return validatedFrom(result as ValidationResult);
+    if (!(result instanceof Promise)) return validatedFrom(result);
     if (shape.bodyKind === 'async' || shape.bodyKind === 'async-generator') {
       return result.then(
         (late) => validatedFrom(late as ValidationResult),

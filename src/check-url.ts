@@ -15,7 +15,7 @@ export interface UrlDecision {
  * denied; `[]`: everything is. What a name resolves to is judged when it is dialled, by `fetchTool`.
  */
 export const checkUrl = (url: string, options: { readonly allowedDomains?: readonly string[] } = {}): UrlDecision => {
-  const ruling = decideNetwork({ kind: 'network', pointer: '', url: String(url) }, options);
+  const ruling = decideNetwork({ kind: 'network', pointer: '', url }, options);
   return {
     allowed: ruling.outcome === 'allow',
     ...(ruling.code === undefined ? {} : { code: ruling.code }),

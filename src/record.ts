@@ -6,6 +6,7 @@ import { higher } from './content/classify.ts';
 import type { Verdict } from './judge.ts';
 import { canonicalize, trustCanonicalJson } from './model/canonical.ts';
 import type { Classification, Detection, Step } from './model/decision.ts';
+import { unreachable } from './model/decision.ts';
 import { TapPassError } from './model/errors.ts';
 import type { Effect } from './model/effect.ts';
 import type { CallDecided, CallEnded, CallOutcome, EventSink, JournalEntry, StepTiming } from './model/event.ts';
@@ -85,6 +86,8 @@ const effectFacts = (effect: Effect, recipients: Verdict['recipients']): unknown
     case 'network':
     case 'command':
       return { kind: effect.kind, pointer: effect.pointer };
+    default:
+      return unreachable(effect);
   }
 };
 

@@ -9,6 +9,7 @@ import type { Released } from './fulfil.ts';
 import { giveBack, judge } from './judge.ts';
 import type { Verdict } from './judge.ts';
 import { PolicyBlockError, RedactionApplied, ToolIntegrityViolation } from './model/errors.ts';
+import { unreachable } from './model/decision.ts';
 import type { Decision } from './model/decision.ts';
 import type { CallOutcome } from './model/event.ts';
 import { grantFor } from './model/grant.ts';
@@ -353,6 +354,8 @@ export const callTool = (tool: GovernedTool, self: unknown, argv: readonly unkno
       return callAsyncGenerator(request);
     case 'sync':
       return callSync(request);
+    default:
+      return unreachable(tool.shape.bodyKind);
   }
 };
 

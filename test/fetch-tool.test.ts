@@ -220,11 +220,11 @@ describe('bounds', () => {
   test('a server that says nothing is given up, and a caller may give up before', async () => {
     answers.set('/silent', () => undefined);
     answers.set('/drip', (_request, response) => void response.write('x'));
-    await expect(local({ timeoutMs: 200 }).execute({ url: at('/silent') })).rejects.toThrow();
-    await expect(local({ timeoutMs: 200 }).execute({ url: at('/drip') })).rejects.toThrow();
-    await expect(
-      local().execute({ url: at('/silent') }, { callId: '1', signal: AbortSignal.abort() }),
-    ).rejects.toThrow();
+    await expect(local({ timeoutMs: 200 }).execute({ url: at('/silent') })).rejects.toThrow(/timeout|aborted/iu);
+    await expect(local({ timeoutMs: 200 }).execute({ url: at('/drip') })).rejects.toThrow(/timeout|aborted/iu);
+    await expect(local().execute({ url: at('/silent') }, { callId: '1', signal: AbortSignal.abort() })).rejects.toThrow(
+      /abort/iu,
+    );
   });
 
   test('an encoding that nobody asked for is refused', async () => {
@@ -285,9 +285,13 @@ test('over TLS the name is what is verified, although the address is pinned', as
     await expect(fetchTool(options).execute({ url: `https://intern.example:${securePort}/` })).resolves.toMatchObject({
       body: 'secret',
     });
-    await expect(fetchTool(options).execute({ url: `https://other.example:${securePort}/` })).rejects.toThrow();
+    await expect(fetchTool(options).execute({ url: `https://other.example:${securePort}/` })).rejects.toThrow(
+      /altnames/iu,
+    );
     const { ca: _, ...untrusting } = options;
-    await expect(fetchTool(untrusting).execute({ url: `https://intern.example:${securePort}/` })).rejects.toThrow();
+    await expect(fetchTool(untrusting).execute({ url: `https://intern.example:${securePort}/` })).rejects.toThrow(
+      /certificate/iu,
+    );
   } finally {
     secure.close();
     secure.closeAllConnections();

@@ -1,3 +1,4 @@
+/* oxlint-disable unicorn/no-thenable -- thenables are among what is tested */
 import {
   existsSync,
   mkdirSync,
@@ -194,7 +195,14 @@ describe('shapes and types', () => {
     ['a number', [1]],
     ['null', [null]],
     ['a function without a name', [() => 1]],
-    ['a class', [class A {}]],
+    [
+      'a class',
+      [
+        class A {
+          a = 1;
+        },
+      ],
+    ],
     ['an object without execute', [{ name: 'x' }]],
     ['a tool that its provider runs', [{ type: 'web_search' }]],
     ['two tools of one name', [writeTool(), writeTool()]],
@@ -211,7 +219,7 @@ describe('shapes and types', () => {
     ['effects of a tool that is not there', { effects: { other: { none: true } } }],
     ['garbage flags, strictly', { flags: 'mode=banana', strictFlags: true }],
   ])('%s is refused with a clear error', (_title, more) => {
-    expect(() => govern([writeTool()], { ...options(''), ...more } as object)).toThrow(TapPassConfigError);
+    expect(() => govern([writeTool()], { ...options(''), ...more })).toThrow(TapPassConfigError);
   });
 });
 
@@ -461,7 +469,7 @@ describe('integrity', () => {
       const original = { ...writeTool() };
       const [copy] = govern([original], options(''));
       expect(copy.execute({ path: join(workspace, 'a') })).toContain('wrote');
-      change((which === 'original' ? original : copy) as unknown as Record<string, unknown>);
+      change(which === 'original' ? original : copy);
       expect(() => copy.execute({ path: join(workspace, 'a') })).toThrow(ToolIntegrityViolation);
     }
   });
@@ -473,7 +481,7 @@ describe('integrity', () => {
       options(''),
     );
     expect(await tool.execute({})).toBe(1);
-    (inputSchema.properties.a as { type: string }).type = 'number';
+    (inputSchema.properties.a).type = 'number';
     const violation = await tool.execute({}).catch((error: unknown) => error);
     expect(violation).toBeInstanceOf(ToolIntegrityViolation);
     expect(violation).toMatchObject({ toolName: 'tool', violation: expect.stringContaining('schema') as string });
@@ -577,9 +585,9 @@ describe('arguments', () => {
     const schema = (validate: (value: unknown) => unknown) => ({
       '~standard': { version: 1 as const, vendor: 'test', validate },
     });
-    const make = (validate: (value: unknown) => unknown, execute: () => unknown) =>
+    const make = (validate: (value: unknown) => unknown, execute: (input?: unknown) => unknown) =>
       govern(
-        [{ name: 't', description: '', input: schema(validate), execute: execute as (input?: unknown) => unknown }],
+        [{ name: 't', description: '', input: schema(validate), execute: execute }],
         options(''),
       )[0];
     const throwing = make(
@@ -637,7 +645,6 @@ describe('a body', () => {
   test('that returns a thenable is awaited; a thenable that throws is a throw', async () => {
     const tools = govern(
       {
-        // oxlint-disable-next-line unicorn/no-thenable -- a thenable is what is tested
         good: () => ({
           then: (resolve: (value: number) => void) => {
             resolve(7);

@@ -1,3 +1,6 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { defineCodeTool } from '../src/define-code-tool.ts';
@@ -299,6 +302,55 @@ describe('modules, console, world', () => {
       status: 'error',
       error: { name: 'SyntaxError' },
     });
+  });
+
+  test('packages are bundled from the directory that was named, and from nowhere else', async () => {
+    const from = mkdtempSync(join(tmpdir(), 'tappass-packages-'));
+    const put = (name: string, files: Readonly<Record<string, string>>) => {
+      mkdirSync(join(from, 'node_modules', name), { recursive: true });
+      for (const [file, text] of Object.entries(files)) writeFileSync(join(from, 'node_modules', name, file), text);
+    };
+    put('old', {
+      'package.json': '{"main":"index.js"}',
+      'index.js': 'exports.twice = (n) => require("new").one(n) * 2',
+    });
+    put('new', {
+      'package.json': '{"type":"module","exports":"./m.js"}',
+      'm.js': 'export const one = (n) => n; export default 7',
+    });
+    put('reader', {
+      'package.json': '{}',
+      'index.js': 'module.exports = require("node:fs").readFileSync("/etc/passwd", "utf8")',
+    });
+    try {
+      const source = 'import { twice } from "old";\nimport seven, { one } from "new";\ntwice(4) + seven + one(1)';
+      expect(await run(source, { packagesFrom: from })).toMatchObject({ value: 16 });
+      expect(await run(source)).toMatchObject({
+        status: 'error',
+        error: { line: 1, message: expect.stringContaining('"old"') },
+      });
+      expect(await run('import x from "reader"; x', { packagesFrom: from })).toMatchObject({ status: 'error' });
+      await expect(run('import x from "absent"; x', { packagesFrom: from })).rejects.toMatchObject({
+        name: 'TapPassConfigError',
+      });
+      expect(await run('import x from "../old"; x', { packagesFrom: from })).toMatchObject({ status: 'error' });
+    } finally {
+      rmSync(from, { recursive: true });
+    }
+  });
+
+  test('a long source is prepared aside, however slow it is, and its lines are still its own', async () => {
+    const long = `${'const a: number = 1;\n'.replace('a', 'first')}${'// a comment that makes it long\n'.repeat(1000)}throw new Error('at the end')`;
+    const failed = await run(long);
+    expect(failed).toMatchObject({ error: { message: 'at the end', line: 1002, column: 7 } });
+    // Quadratic in acorn: seconds for half a megabyte. The event loop goes on meanwhile.
+    let ticks = 0;
+    const ticking = setInterval(() => (ticks += 1), 5);
+    let many = '';
+    for (let index = 0; many.length < 200_000; index += 1) many += `let a${index};`;
+    await run(many);
+    clearInterval(ticking);
+    expect(ticks).toBeGreaterThan(20);
   });
 
   test('console is captured, streamed, cut', async () => {

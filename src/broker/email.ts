@@ -21,8 +21,6 @@ export class EmailRefusal extends TapPassError {
   }
 }
 
-type MailOptions = ConstructorParameters<typeof MailComposer>[0];
-
 export const openEmailBroker = (transport: MailTransport): EmailBroker => ({
   perform: async (message, judged) => {
     const reading = findReading(message, 0);
@@ -49,8 +47,8 @@ interface Envelope {
 
 /** Composed from a copy: composing changes what it is given. */
 const envelopeOf = (message: Readonly<Record<string, unknown>>): Envelope => {
-  const composed = new MailComposer(withBuffers(message) as MailOptions).compile().getEnvelope();
-  return { from: composed.from === false ? false : String(composed.from), to: composed.to.map(String) };
+  const composed = new MailComposer(withBuffers(message)).compile().getEnvelope();
+  return { from: composed.from, to: composed.to };
 };
 
 const comparable = (address: string): string => {

@@ -204,15 +204,18 @@ const pinnedAgent = ({ permission, lookup = systemLookup, ca }: NetworkBrokerOpt
       const { hostname } = options;
       const port = Number(options.port === '' ? (options.protocol === 'https:' ? 443 : 80) : options.port);
       const checked: LookupFunction = (host, { all }, done) => {
-        resolveChecked(host, hostname, port, permission, lookup).then(
-          (addresses) => {
-            if (all === true) done(null, [...addresses]);
-            else done(null, addresses[0]?.address ?? '', addresses[0]?.family ?? 4);
-          },
-          (error: unknown) => {
+        const answer = async (): Promise<void> => {
+          let addresses: readonly ResolvedAddress[];
+          try {
+            addresses = await resolveChecked(host, hostname, port, permission, lookup);
+          } catch (error) {
             done(error as NodeJS.ErrnoException, []);
-          },
-        );
+            return;
+          }
+          if (all === true) done(null, [...addresses]);
+          else done(null, addresses[0]?.address ?? '', addresses[0]?.family ?? 4);
+        };
+        void answer();
       };
       // One connector for each connection: undici takes the lookup, which has to know the port, when it is made.
       const connect = buildConnector({

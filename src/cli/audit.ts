@@ -146,7 +146,7 @@ const verify = async (options: VerifyFlags): Promise<void> => {
       report.torn === 0 ? '' : `, ${String(report.torn)} torn last lines (a process was killed while writing)`;
     const verdict = report.ok
       ? paint('green', '✔ every line is as it was written')
-      : paint('red', '✖ the journal was changed');
+      : paint('red', '✖ not as it was written');
     print(`${verdict}: ${String(report.events)} events in ${String(report.files)} files${torn}, ${seconds} s`);
   }
   if (!report.ok) process.exitCode = EXIT.failed;

@@ -3,11 +3,19 @@ import type { Command } from 'commander';
 import { examineHost } from '../doctor.ts';
 import { EXIT, paint, print, printJson, table } from './output.ts';
 
+const HELP = `
+Examples:
+  $ tappass doctor
+  $ tappass doctor --json | jq '.tiers[] | select(.enforceable | not)'
+
+Exit codes: 0 every tier can be enforced here, 4 one cannot.`;
+
 export const registerDoctor = (program: Command): void => {
   program
     .command('doctor')
     .description('what this host can enforce, found by doing it, and the cure for what it cannot')
     .option('--json', 'print one JSON document')
+    .addHelpText('after', HELP)
     .action(async ({ json = false }: { json?: boolean }) => {
       const report = await examineHost();
       const usable = report.tiers.every(({ enforceable }) => enforceable);

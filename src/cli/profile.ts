@@ -24,8 +24,18 @@ const asUsage = <T>(work: () => T): T => {
   }
 };
 
+const HELP = `
+Examples:
+  $ tappass profile list
+  $ tappass profile explain worker --workspace ./project --allow-host 127.0.0.1:5432
+  $ tappass profile explain ./my-profile.json --json
+  $ tappass profile show observer`;
+
 export const registerProfile = (program: Command): void => {
-  const profile = program.command('profile').description('sandbox profiles: the kernel rules that make a tier');
+  const profile = program
+    .command('profile')
+    .description('sandbox profiles: the kernel rules that make a tier')
+    .addHelpText('after', HELP);
 
   profile
     .command('list')

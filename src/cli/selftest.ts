@@ -16,6 +16,14 @@ const rowText = ({ way, attack, outside, inside }: SelftestRow): string[] => [
   ...[inside.observer, inside.worker, inside.standard].map((verdict) => paint(COLOURS[verdict], verdict)),
 ];
 
+const HELP = `
+Examples:
+  $ tappass selftest
+  $ tappass selftest --way network --way unix-sockets
+  $ tappass selftest --json > selftest.json
+
+Exit codes: 0 nothing got through, 1 an attack got through, 4 a tier cannot be enforced here.`;
+
 const collect = (value: string, before: readonly Way[] = []): readonly Way[] => {
   const known = WAYS.find((way) => way === value);
   if (known === undefined) throw new UsageError(`Expected --way to be one of ${WAYS.join(', ')}, got ${value}`);
@@ -28,6 +36,7 @@ export const registerSelftest = (program: Command): void => {
     .description('try to get out of the sandbox on this host: each attack first without it, then inside each tier')
     .option('--way <way>', `only this way out (repeatable): ${WAYS.join(', ')}`, collect)
     .option('--json', 'print one JSON document')
+    .addHelpText('after', HELP)
     .action(async ({ json = false, way }: { json?: boolean; way?: readonly Way[] }) => {
       let report;
       try {

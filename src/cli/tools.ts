@@ -49,15 +49,17 @@ const parseArgs = (text: string): unknown => {
 };
 
 interface Checkable {
-  readonly name?: string;
-  readonly check: (...argv: unknown[]) => Promise<unknown>;
+  readonly name: string;
+  readonly tool: { readonly check: (...argv: unknown[]) => Promise<unknown> };
 }
 
 const isFunction = (tool: unknown): boolean => typeof tool === 'function';
 
 const dryRun = async (governed: readonly Checkable[], name: string, options: CheckOptions): Promise<void> => {
-  const tool = governed.find((candidate) => candidate.name === name);
-  if (tool === undefined) throw new UsageError(`Expected --tool to name one of the tools, got ${JSON.stringify(name)}`);
+  const found = governed.find((candidate) => candidate.name === name);
+  if (found === undefined)
+    throw new UsageError(`Expected --tool to name one of the tools, got ${JSON.stringify(name)}`);
+  const { tool } = found;
   const args = parseArgs(options.args ?? '{}');
   const decision = (await (isFunction(tool) && Array.isArray(args)
     ? tool.check(...(args as unknown[]))
@@ -83,10 +85,8 @@ const check = async (file: string, options: CheckOptions): Promise<void> => {
     ...(options.workspace !== undefined && { workspace: options.workspace }),
   };
   const governed = govern(tools, settings);
-  const entries = Object.entries(governed) as unknown as [string, Checkable][];
-  const named = entries.map(([key, tool]) =>
-    Array.isArray(tools) ? tool : Object.assign(tool, { name: tool.name ?? key }),
-  );
+  const entries = Object.entries(governed) as unknown as [string, Checkable['tool'] & { readonly name?: string }][];
+  const named = entries.map(([key, tool]) => ({ name: Array.isArray(tools) ? (tool.name ?? key) : key, tool }));
   if (options.tool !== undefined) return dryRun(named, options.tool, options);
   const { coverage } = governed as unknown as {
     coverage: () => Record<'declared' | 'inferred' | 'unknown', readonly string[]>;

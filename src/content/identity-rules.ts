@@ -111,63 +111,93 @@ const isUkLicence = (text: string): boolean => {
 };
 
 /** Tokens of letters and digits, by pattern. */
-export const TOKEN_RULES: readonly (IdentityRule & { readonly pattern: RegExp })[] = [
-  { type: 'NATIONAL_ID', rule: 'es-nif', pattern: /^\d{8}[A-Z]$/u, proves: isNif },
-  { type: 'NATIONAL_ID', rule: 'es-nie', pattern: /^[XYZ]\d{7}[A-Z]$/u, proves: isNie },
+export const TOKEN_RULES: readonly (IdentityRule & {
+  readonly pattern: RegExp;
+  readonly lengths: readonly [number, number];
+})[] = [
+  { type: 'NATIONAL_ID', rule: 'es-nif', lengths: [9, 9], pattern: /^\d{8}[A-Z]$/u, proves: isNif },
+  { type: 'NATIONAL_ID', rule: 'es-nie', lengths: [9, 9], pattern: /^[XYZ]\d{7}[A-Z]$/u, proves: isNie },
   {
     type: 'NATIONAL_ID',
     rule: 'it-fiscal-code',
+    lengths: [16, 16],
     pattern: /^[A-Z]{6}[\dL-V]{2}[A-EHLMPRST][\dL-V]{2}[A-Z][\dL-V]{3}[A-Z]$/u,
     proves: isFiscalCode,
   },
   {
     type: 'NATIONAL_ID',
     rule: 'uk-nino',
+    lengths: [9, 9],
     pattern: /^(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]\d{6}[A-D]$/u,
     proves: () => true,
   },
-  { type: 'NATIONAL_ID', rule: 'sg-nric', pattern: /^[STFGM]\d{7}[A-Z]$/u, proves: isNric },
-  { type: 'NATIONAL_ID', rule: 'cn-resident', pattern: /^[1-9]\d{16}[\dX]$/u, proves: isChineseId },
+  { type: 'NATIONAL_ID', rule: 'sg-nric', lengths: [9, 9], pattern: /^[STFGM]\d{7}[A-Z]$/u, proves: isNric },
+  { type: 'NATIONAL_ID', rule: 'cn-resident', lengths: [18, 18], pattern: /^[1-9]\d{16}[\dX]$/u, proves: isChineseId },
   {
     type: 'NATIONAL_ID',
     rule: 'mx-curp',
+    lengths: [18, 18],
     pattern: /^[A-Z][AEIOUX][A-Z]{2}\d{6}[HMX][A-Z]{5}[A-Z\d]\d$/u,
     proves: (text) => yymmdd(text.slice(4)),
   },
-  { type: 'NATIONAL_ID', rule: 'de-social-security', pattern: /^\d{8}[A-Z]\d{3}$/u, proves: isVsnr },
+  { type: 'NATIONAL_ID', rule: 'de-social-security', lengths: [12, 12], pattern: /^\d{8}[A-Z]\d{3}$/u, proves: isVsnr },
   {
     type: 'NATIONAL_ID',
     rule: 'de-id-card',
+    lengths: [10, 10],
     pattern: /^[CFGHJKLMNPRTVWXYZ][CFGHJKLMNPRTVWXYZ\d]{8}\d$/u,
     proves: (text) => icao(text.slice(0, 9)) === digit(text, 9),
   },
   {
     type: 'NATIONAL_ID',
     rule: 'de-id-card',
+    lengths: [9, 9],
     pattern: /^[CFGHJKLMNPRTVWXYZ][CFGHJKLMNPRTVWXYZ\d]{8}$/u,
     proves: () => true,
     needs: ['identity'],
   },
-  { type: 'NATIONAL_ID', rule: 'in-voter', pattern: /^[A-Z]{3}\d{7}$/u, proves: () => true, needs: ['identity'] },
+  {
+    type: 'NATIONAL_ID',
+    rule: 'in-voter',
+    lengths: [10, 10],
+    pattern: /^[A-Z]{3}\d{7}$/u,
+    proves: () => true,
+    needs: ['identity'],
+  },
   {
     type: 'NATIONAL_ID',
     rule: 'it-id-card',
+    lengths: [9, 9],
     pattern: /^(?:C[A-Z]\d{5}[A-Z]{2}|[A-Z]{2}\d{7})$/u,
     proves: () => true,
     needs: ['identity'],
   },
-  { type: 'TAX_ID', rule: 'in-pan', pattern: /^[A-Z]{3}[ABCFGHLJPTK][A-Z]\d{4}[A-Z]$/u, proves: () => true },
-  { type: 'TAX_ID', rule: 'in-gstin', pattern: /^[0-3]\d[A-Z]{5}\d{4}[A-Z][A-Z\d]Z[A-Z\d]$/u, proves: isGstin },
+  {
+    type: 'TAX_ID',
+    rule: 'in-pan',
+    lengths: [10, 10],
+    pattern: /^[A-Z]{3}[ABCFGHLJPTK][A-Z]\d{4}[A-Z]$/u,
+    proves: () => true,
+  },
+  {
+    type: 'TAX_ID',
+    rule: 'in-gstin',
+    lengths: [15, 15],
+    pattern: /^[0-3]\d[A-Z]{5}\d{4}[A-Z][A-Z\d]Z[A-Z\d]$/u,
+    proves: isGstin,
+  },
   {
     type: 'MEDICAL_ID',
     rule: 'us-mbi',
+    lengths: [11, 11],
     pattern: /^[1-9][AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y\d]\d[AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y\d]\d[AC-HJKMNP-RT-Y]{2}\d{2}$/u,
     proves: () => true,
   },
-  { type: 'MEDICAL_ID', rule: 'de-health-insurance', pattern: /^[A-Z]\d{9}$/u, proves: isKvnr },
+  { type: 'MEDICAL_ID', rule: 'de-health-insurance', lengths: [10, 10], pattern: /^[A-Z]\d{9}$/u, proves: isKvnr },
   {
     type: 'MEDICAL_ID',
     rule: 'us-dea',
+    lengths: [9, 9],
     pattern: /^[ABFGMPR][A-Z]\d{7}$/u,
     proves: (text) =>
       (digit(text, 2) + digit(text, 4) + digit(text, 6) + 2 * (digit(text, 3) + digit(text, 5) + digit(text, 7))) %
@@ -177,12 +207,14 @@ export const TOKEN_RULES: readonly (IdentityRule & { readonly pattern: RegExp })
   {
     type: 'DRIVERS_LICENSE',
     rule: 'uk-driving-licence',
+    lengths: [16, 16],
     pattern: /^[A-Z]{1,5}9{0,4}\d[0156]\d[0-3]\d{2}[A-Z9]{2}[A-Z\d][A-Z]{2}$/u,
     proves: (text) => text.length === 16 && isUkLicence(text),
   },
   {
     type: 'CRYPTO_ADDRESS',
     rule: 'bitcoin',
+    lengths: [26, 35],
     pattern: /^[13][A-HJ-NP-Za-km-z1-9]{25,34}$/u,
     proves: () => true,
     needs: ['crypto'],

@@ -142,25 +142,67 @@ const foldAstral = (derived: Builder, point: number, at: number): boolean => {
   return folded !== String.fromCodePoint(point);
 };
 
-/** `%40`, `\u0040`, `\x40`, `&#64;`, `&#x40;`: one level undone; only ASCII, where everything we look for lives. */
-const ESCAPE =
-  /%(?<percent>[0-7][0-9a-f])|\\u00(?<unicode>[0-7][0-9a-f])|\\x(?<byte>[0-7][0-9a-f])|&#(?:x0{0,4}(?<hex>[0-7]?[0-9a-f])|0{0,4}(?<decimal>\d{2,3}));/giu;
+const hexAt = (text: string, at: number): number => {
+  const code = text.charCodeAt(at);
+  if (code >= 48 && code <= 57) return code - 48;
+  const letter = code | 32;
+  return letter >= 97 && letter <= 102 ? letter - 87 : -1;
+};
 
-/** `undefined` when nothing is escaped. */
-export const undoEscapes = (text: string): DerivedText | undefined => {
-  ESCAPE.lastIndex = 0;
-  let found = ESCAPE.exec(text);
-  if (found === null) return undefined;
-  const derived = new Builder(text.length);
-  let at = 0;
-  while (found !== null) {
-    for (; at < found.index; at += 1) derived.add(text.charCodeAt(at), at, at + 1);
-    const { percent, unicode, byte, hex, decimal } = found.groups ?? {};
-    const digits = percent ?? unicode ?? byte ?? hex;
-    derived.add(digits === undefined ? Number(decimal) : Number.parseInt(digits, 16), at, ESCAPE.lastIndex);
-    at = ESCAPE.lastIndex;
-    found = ESCAPE.exec(text);
+/** The ASCII code of two hexadecimal digits at `at`, or -1. */
+const byteAt = (text: string, at: number): number => {
+  const high = hexAt(text, at);
+  const low = hexAt(text, at + 1);
+  return high < 0 || high > 7 || low < 0 ? -1 : high * 16 + low;
+};
+
+const ENTITY = /&#(?:x0{0,4}([0-7]?[0-9a-f])|0{0,4}(\d{2,3}));/iuy;
+
+let escapeEnd = 0;
+/** The code that the escape at `at` stands for, or -1; leaves its end in `escapeEnd`. */
+const escapeAt = (text: string, at: number): number => {
+  const first = text.charCodeAt(at);
+  if (first === 37) {
+    escapeEnd = at + 3;
+    return byteAt(text, at + 1);
   }
-  for (; at < text.length; at += 1) derived.add(text.charCodeAt(at), at, at + 1);
-  return derived.done();
+  if (first === 92) {
+    const kind = text.charCodeAt(at + 1);
+    if (kind === 120) {
+      escapeEnd = at + 4;
+      return byteAt(text, at + 2);
+    }
+    if (kind !== 117 || !text.startsWith('00', at + 2)) return -1;
+    escapeEnd = at + 6;
+    return byteAt(text, at + 4);
+  }
+  if (first !== 38 || text.charCodeAt(at + 1) !== 35) return -1;
+  ENTITY.lastIndex = at;
+  const entity = ENTITY.exec(text);
+  if (entity === null) return -1;
+  escapeEnd = ENTITY.lastIndex;
+  const code = entity[1] === undefined ? Number(entity[2]) : Number.parseInt(entity[1], 16);
+  return code < 0x80 ? code : -1;
+};
+
+/**
+ * `%40`, `\\u0040`, `\\x40`, `&#64;`, `&#x40;`: one level undone; only ASCII, where everything we look for lives.
+ * `undefined` when nothing is escaped.
+ */
+export const undoEscapes = (text: string): DerivedText | undefined => {
+  let derived: Builder | undefined;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = escapeAt(text, at);
+    if (code === -1) {
+      derived?.add(text.charCodeAt(at), at, at + 1);
+      continue;
+    }
+    if (derived === undefined) {
+      derived = new Builder(text.length);
+      for (let before = 0; before < at; before += 1) derived.add(text.charCodeAt(before), before, before + 1);
+    }
+    derived.add(code, at, escapeEnd);
+    at = escapeEnd - 1;
+  }
+  return derived?.done();
 };

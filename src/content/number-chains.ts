@@ -8,7 +8,30 @@ export interface Group {
   readonly start: number;
   readonly end: number;
   readonly gap: string;
+  /** May the gap stand inside a telephone number? */
+  readonly dialled: boolean;
 }
+
+/** Besides one space, dash, dot or slash: an area code in parentheses, a dash between spaces. */
+const DIALLED = new Set([
+  ' ',
+  '-',
+  '.',
+  '/',
+  '\u00A0',
+  '\u2010',
+  '\u2011',
+  '\u2012',
+  '\u2013',
+  '\u202f',
+  ')',
+  ') ',
+  ')-',
+  '(',
+  ' (',
+  '-(',
+  ' - ',
+]);
 
 /** Longest chain looked at as a whole; a longer one is cut, and its groups are looked at in the next. */
 const LONGEST_CHAIN = 24;
@@ -36,7 +59,7 @@ export const readChain = (text: string, start: number): readonly Group[] => {
   while (groups.length < LONGEST_CHAIN) {
     const from = at;
     while (at < text.length && (kind(text, at) & DIGIT) !== 0) at += 1;
-    groups.push({ start: from, end: at, gap });
+    groups.push({ start: from, end: at, gap, dialled: DIALLED.has(gap) });
     let next = at;
     while (next < text.length && next - at < 3 && isGap(text, next)) next += 1;
     if (next === at || (kind(text, next) & DIGIT) === 0) break;

@@ -205,6 +205,8 @@ export const isWord = (text: string, start: number, end: number): boolean => {
   return (next & ALNUM & ~1) === 0 || ((next & UPPER) !== 0 && (last & LOWER) !== 0);
 };
 
+const INDEX = Object.fromEntries(TOPICS.map((topic, index) => [topic, index])) as Readonly<Record<Topic, number>>;
+
 /** Where the words of each topic end, in the order of the text. */
 export class Topics {
   readonly #places: (number[] | undefined)[] = [];
@@ -216,13 +218,13 @@ export class Topics {
   }
 
   note(topic: Topic, end: number): void {
-    (this.#places[TOPICS.indexOf(topic)] ??= []).push(end);
+    (this.#places[INDEX[topic]] ??= []).push(end);
   }
 
   /** Is `topic` the label's, or spoken of at most `before` characters before `start` or `after` behind `end`? */
   near(topic: Topic, start: number, end: number, before = 48, after = 0): boolean {
     if (this.#always.has(topic)) return true;
-    const places = this.#places[TOPICS.indexOf(topic)];
+    const places = this.#places[INDEX[topic]];
     if (places === undefined) return false;
     let low = 0;
     let high = places.length;

@@ -65,6 +65,11 @@ const isLicence = (view: TextView, start: number, end: number): boolean =>
 const spokenOf = (view: TextView, rule: IdentityRule, start: number, end: number): boolean =>
   rule.needs === undefined || rule.needs.some((topic) => view.topics.near(topic, start, end, 48));
 
+/** Only the rules whose pattern a token of that length can fit. */
+const TOKENS_BY_LENGTH: readonly (typeof TOKEN_RULES)[] = Array.from({ length: LONGEST_TOKEN + 1 }, (_, length) =>
+  TOKEN_RULES.filter(({ lengths: [least, most] }) => length >= least && length <= most),
+);
+
 const matchToken = (view: TextView, start: number, end: number): boolean => {
   if (start > 0 && (kind(view.text, start - 1) & (ALNUM | UNDERSCORE)) !== 0) return false;
   if ((kind(view.text, end) & (ALNUM | UNDERSCORE)) !== 0) return false;
@@ -72,13 +77,17 @@ const matchToken = (view: TextView, start: number, end: number): boolean => {
   const compact = token.replaceAll('-', '');
   const upper = compact.toUpperCase();
   if (compact.length < 9 || compact.length > LONGEST_TOKEN) return false;
-  for (const rule of TOKEN_RULES) {
+  for (const rule of TOKENS_BY_LENGTH[compact.length] ?? []) {
     const subject = rule.type === 'CRYPTO_ADDRESS' ? compact : upper;
     if (rule.pattern.test(subject) && rule.proves(subject) && spokenOf(view, rule, start, end)) {
       return emit(view, start, end, rule.type, rule.rule, 0.8);
     }
   }
-  if (/^\d{6}[-+A-FU-Y]\d{3}[0-9A-Y]$/u.test(token.toUpperCase()) && isHetu(token.toUpperCase())) {
+  if (
+    token.length === 11 &&
+    /^\d{6}[-+A-FU-Y]\d{3}[0-9A-Y]$/u.test(token.toUpperCase()) &&
+    isHetu(token.toUpperCase())
+  ) {
     return emit(view, start, end, 'NATIONAL_ID', 'fi-hetu', 0.85);
   }
   return false;
@@ -99,9 +108,10 @@ export const matchIdentityDigits = (view: TextView, groups: readonly Group[], fr
   const dashed = view.runEnd(first.start, ALNUM | DASH);
   if (dashed > first.end && dashed - first.start <= LONGEST_DASHED && matchToken(view, first.start, dashed))
     return through(dashed);
-  const continued = followsCode(text, (groups[0] as Group).start) || text[first.start - 1] === '.';
-  for (const rule of continued ? [] : (RULES_BY_LENGTH.get(length) ?? [])) {
+  const rules = RULES_BY_LENGTH.get(length) ?? [];
+  for (const rule of rules) {
     if (!shapeAt(groups, from, rule.shape, rule.gaps ?? ' -.\u00A0')) continue;
+    if (followsCode(text, (groups[0] as Group).start) || text[first.start - 1] === '.') break;
     const last = groups[from + rule.shape.length - 1] as Group;
     if ((kind(text, last.end) & ALNUM) !== 0 || topics.near('phone', first.start, last.end, 24)) continue;
     if (!rule.proves(joinGroups(text, groups, from, rule.shape.length)) || !spokenOf(view, rule, first.start, last.end))

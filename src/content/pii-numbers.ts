@@ -45,7 +45,7 @@ const matchChain = (view: TextView, start: number): number => {
   let index = 0;
   while (index < groups.length) {
     const group = groups[index] as Group;
-    if (group.end - group.start <= 3 && ipv4End(text, group.start) !== -1) {
+    if (group.end - group.start <= 3 && text[group.end] === '.' && ipv4End(text, group.start) !== -1) {
       const end = matchIpv4(view, group.start);
       if (end !== -1) {
         while (index < groups.length && (groups[index] as Group).start < end) index += 1;

@@ -1,5 +1,5 @@
 /** Telephone numbers: international by their calling code, national by their shape, anything else by what is said of it. */
-import { ALNUM, DIGIT, KINDS } from './characters.ts';
+import { ALNUM, KINDS } from './characters.ts';
 import { followsCode, joinGroups, type Group } from './number-chains.ts';
 import type { TextView } from './text-view.ts';
 
@@ -62,7 +62,7 @@ const windows = (groups: readonly Group[], from: number): number => {
   let count = 0;
   while (from + count < groups.length && count < MOST_GROUPS) {
     const group = groups[from + count] as Group;
-    if (count > 0 && !/^(?:[ \-./\u00A0\u2010-\u2013\u202f]|\) ?|\)-| ?\(| - |[ -]\()$/u.test(group.gap)) break;
+    if (count > 0 && !group.dialled) break;
     digits += group.end - group.start;
     if (digits > 16) break;
     count += 1;
@@ -77,12 +77,14 @@ export const matchPhone = (view: TextView, groups: readonly Group[], from: numbe
   const { text } = view;
   const first = groups[from] as Group;
   const most = windows(groups, from);
+  if (most === 0) return 0;
   const plus = text[first.start - 1] === '+' || (text[first.start - 1] === '(' && text[first.start - 2] === '+');
+  const dialled = first.end - first.start > 2 ? first.start + 2 : (groups[from + 1]?.start ?? first.end);
   const zeroes =
     !plus &&
     text.startsWith('00', first.start) &&
-    text[first.start + 2] !== '0' &&
     first.end - first.start <= 5 &&
+    /[1-9]/u.test(text.charAt(dialled)) &&
     !continues(text, groups, from);
   if (plus || zeroes) {
     for (let count = most; count > 0; count -= 1) {
@@ -95,12 +97,19 @@ export const matchPhone = (view: TextView, groups: readonly Group[], from: numbe
     }
     if (plus) return 0;
   }
-  for (let count = most; count > 0; count -= 1) {
+  const spoken = isSpokenOf(view, first);
+  let length = 0;
+  for (let index = from; index < from + most; index += 1)
+    length += (groups[index] as Group).end - (groups[index] as Group).start;
+  for (let count = most; count > 0 && length >= (spoken ? 6 : 9); count -= 1) {
     const last = groups[from + count - 1] as Group;
-    if (!free(text, last.end) || isDate(text, groups, from, count)) continue;
+    const total = length;
+    length -= last.end - last.start;
+    if (total > 14 || !free(text, last.end) || isDate(text, groups, from, count)) continue;
     const digits = joinGroups(text, groups, from, count);
     if (isNational(text, groups, from, count, digits)) return emit(view, groups, from, count, 'phone-national', 0.7);
-    if (isSpokenOf(view, groups, from, count, digits)) return emit(view, groups, from, count, 'phone-context', 0.65);
+    if ((spoken || isNamedBehind(view, last)) && isDiallable(digits, count))
+      return emit(view, groups, from, count, 'phone-context', 0.65);
   }
   return 0;
 };
@@ -155,14 +164,13 @@ const isNational = (text: string, groups: readonly Group[], from: number, count:
   return count === 2 && (gap === '-' || gap === '/' || gap.startsWith(')')) && digits.length >= 9;
 };
 
-/** Anything with six to thirteen digits, when the text says just before (or just behind) that it is a telephone. */
-const isSpokenOf = (view: TextView, groups: readonly Group[], from: number, count: number, digits: string): boolean => {
-  const first = groups[from] as Group;
-  const last = groups[from + count - 1] as Group;
-  if (digits.length < 6 || digits.length > 13 || count > 6 || /^(\d)\1+$/u.test(digits)) return false;
-  if (count > 1 && (kind(view.text, last.end) & DIGIT) !== 0) return false;
-  if (count === 1 && digits.length < 7) return false;
-  return (
-    view.topics.near('phone', first.start, last.end, 32, 10) || view.topics.near('line', first.start, last.end, 3, 8)
-  );
-};
+/** Does the text say just before that a telephone number follows? */
+const isSpokenOf = (view: TextView, first: Group): boolean =>
+  view.topics.near('phone', first.start, first.end, 32, 12) || view.topics.near('line', first.start, first.end, 3, 24);
+
+/** `… office`, `… (fax)`: said just behind. */
+const isNamedBehind = (view: TextView, last: Group): boolean =>
+  view.topics.near('phone', last.start, last.end, 0, 10) || view.topics.near('line', last.start, last.end, 0, 8);
+
+const isDiallable = (digits: string, count: number): boolean =>
+  digits.length >= (count === 1 ? 7 : 6) && digits.length <= 13 && count <= 6 && !/^(\d)\1+$/u.test(digits);

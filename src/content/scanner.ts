@@ -3,7 +3,7 @@ import { NO_FINDINGS, type Finding, type FindingKind, type Findings } from '../m
 import type { PiiFlag, SecretsFlag } from '../model/flags.ts';
 import type { PhoneCheck } from './pii-phone.ts';
 import { SecretRegistry } from './registered.ts';
-import { replaceSpans, type Span } from './spans.ts';
+import { replaceSpans, resolveSpans, type Span } from './spans.ts';
 import { TextScanner, type Detector } from './text.ts';
 import { ValueWalk, type Transformed, type WalkOptions } from './values.ts';
 
@@ -88,6 +88,7 @@ export const createContentScanner = (options: ContentScannerOptions = {}): Conte
     registries: registriesFor(options.registeredSecrets),
     detectors: detectors.filter(({ kind = 'pii' }) => kind === 'secret' || pii !== 'off'),
     phoneCheck: options.phoneCheck,
+    apart: secrets !== 'redact' && pii === 'mask',
   });
   const replaced = (kind: FindingKind): boolean => (kind === 'secret' ? secrets === 'redact' : pii === 'mask');
   const walk = (value: unknown, walkOptions: WalkOptions): Transformed => new ValueWalk(text, walkOptions).run(value);
@@ -109,11 +110,11 @@ export const createContentScanner = (options: ContentScannerOptions = {}): Conte
     record: (value) => walk(value, { replace: () => true }),
     transformText: (content, label = '') => {
       const spans = text.scan(content, label);
-      return { text: replaceSpans(content, spans.filter(only)), findings: findingsOf(spans) };
+      return { text: replaceSpans(content, resolveSpans(spans.filter(only))), findings: findingsOf(spans) };
     },
     inspect: (content) => {
       const spans = text.scan(content);
-      return { spans: spans.filter(only), findings: findingsOf(spans) };
+      return { spans: resolveSpans(spans.filter(only)), findings: findingsOf(spans) };
     },
   };
 };

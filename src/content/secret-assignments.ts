@@ -31,6 +31,8 @@ export const NAME_WORDS: readonly string[] = [
 const NAME_ALPHABET = WORD | DASH | DOT;
 const LONGEST_NAME = 64;
 const LONGEST_VALUE = 4_096;
+/** So much of a value is looked at to judge it. */
+const LONGEST_JUDGED = 256;
 
 const at = (text: string, index: number): string => text.charAt(index);
 const isSpace = (text: string, index: number): boolean => ((KINDS[text.charCodeAt(index)] ?? 0) & SPACE) !== 0;
@@ -105,13 +107,16 @@ const readValue = (view: TextView, from: number): Value | undefined => {
       quoted: false,
     };
   }
+  if (start >= view.valueStart && start < view.valueEnd) return { start, end: view.valueEnd, quoted: false };
   let end = start;
   const limit = Math.min(text.length, start + LONGEST_VALUE);
   while (end < limit && !isSpace(text, end) && !'"\'`,;<>|&)}]'.includes(at(text, end))) {
     if (at(text, end) === '\\' && /[nrt"']/u.test(at(text, end + 1))) break;
     end += 1;
   }
-  if (broken && /[=:]$/u.test(text.slice(start, end))) return undefined;
+  view.valueStart = start;
+  view.valueEnd = end;
+  if (broken && /[=:]$/u.test(text.slice(end - 1, end))) return undefined;
   return { start, end, quoted: false };
 };
 
@@ -135,20 +140,24 @@ export const matchAssignment = (view: TextView, wordStart: number, wordEnd: numb
   view.takenUntil = nameEnd;
   const value = readValue(view, operator.end);
   if (value === undefined || value.end <= value.start) return;
-  const literal = text.slice(value.start, value.end);
-  if (
-    !isSecretValue(
-      literal,
-      operator.loose && strength === 'secret' ? 'weak' : strength,
-      value.quoted && !operator.loose,
-    )
-  ) {
+  const literal = text.slice(value.start, Math.min(value.end, value.start + LONGEST_JUDGED));
+  const believed = operator.loose && strength === 'secret' ? 'weak' : strength;
+  if (view.judge() ? !isSecretValue(literal, believed, value.quoted && !operator.loose) : literal.length < 8) {
     matchScheme(view, value.start);
     return;
   }
   if (operator.loose && !value.quoted && !/\d|[^\w.,;:!?'"()-]/u.test(literal)) return;
-  const end = operator.loose ? value.start + literal.replace(/[.,;:!?)]+$/u, '').length : value.end;
+  const end =
+    operator.loose && value.end - value.start === literal.length ? value.start + trimmedLength(literal) : value.end;
+  view.takenUntil = end;
   emit(view, value.start, end, 'assignment');
+};
+
+/** Without the punctuation of the sentence around it. */
+const trimmedLength = (text: string): number => {
+  let { length } = text;
+  while (length > 0 && '.,;:!?)'.includes(text.charAt(length - 1))) length -= 1;
+  return length;
 };
 
 /** `Authorization: Bearer …`, `token: Basic …`: the word after the operator is the scheme, the next one the secret. */

@@ -51,7 +51,11 @@ export const matchJwt = (view: TextView, start: number): void => {
   if (!text.startsWith('eyJ', start) || start < view.takenUntil) return;
   if (start > 0 && (kind(text, start - 1) & (BASE64URL | DOT)) !== 0 && !/[._-]/u.test(text.charAt(start - 1))) return;
   const end = view.runEnd(start, BASE64URL | DOT | EQUALS);
-  const parts = text.slice(start, Math.min(end, start + 8_192)).split('.');
+  // A run of many false beginnings is looked at eight times, not at each of them.
+  view.jwtTries = end === view.jwtRun ? view.jwtTries + 1 : 0;
+  view.jwtRun = end;
+  if (view.jwtTries > 8) return;
+  const parts = text.slice(start, Math.min(end, start + 8_192)).split('.', 7);
   const [header = '', payload = ''] = parts;
   if (parts.length < 2 || parts.length > 6 || header.length < 14 || payload.length < 10) return;
   if (!payload.startsWith('ey') && parts.length !== 5) return;

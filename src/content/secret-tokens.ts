@@ -157,11 +157,14 @@ export const TOKEN_ROWS: readonly Row[] = [
   ['eyJrIjoi', 'grafana-key', BASE64 | EQUALS, 60],
 ];
 
+/** So much of a token is looked at to tell it from a filler. */
+const LONGEST_JUDGED = 256;
+
 /** Reads the token whose prefix was found at `start`, and emits it when what follows has the right shape. */
 export const matchToken = (view: TextView, row: Row, start: number): void => {
   const [prefix, rule, alphabet, min, max] = row;
   const { text } = view;
-  if (!text.startsWith(prefix, start)) return;
+  if (start < view.tokenUntil || !text.startsWith(prefix, start)) return;
   const before = start === 0 ? 0 : (KINDS[text.charCodeAt(start - 1)] ?? 0);
   if ((before & ALNUM) !== 0 && prefix.length < 12) return;
   if (prefix.length < 5 && (before & (DOT | DASH | UNDERSCORE)) !== 0) return;
@@ -171,9 +174,11 @@ export const matchToken = (view: TextView, row: Row, start: number): void => {
   while (end > from && ((KINDS[text.charCodeAt(end - 1)] ?? 0) & (DOT | DASH)) !== 0) end -= 1;
   const length = end - from;
   if (length < min || (max !== undefined && length > max)) return;
-  if (isFiller(text, from, end) || /^(\d)\1+$/u.test(text.slice(from, end))) return;
+  const judged = Math.min(end, from + LONGEST_JUDGED);
+  view.tokenUntil = end;
+  if (isFiller(text, from, judged) || /^(\d)\1+$/u.test(text.slice(from, judged))) return;
   if (prefix.startsWith('xox') && (length < 14 || !/^(?:\d|%|xox|\d-)/u.test(text.slice(from, from + 3)))) return;
-  if (prefix.length < 5 && !mixed(text, from, end)) return;
+  if (prefix.length < 5 && !mixed(text, from, judged)) return;
   view.emit({ start, end, kind: 'secret', type: 'SECRET', rule, score: 0.95 });
 };
 

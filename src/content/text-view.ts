@@ -7,6 +7,9 @@ import type { Emit } from './spans.ts';
 /** Longest run any rule walks at once, in characters: beyond every token format, and a bound on one step. */
 const LONGEST_RUN = 8_192;
 
+/** Values that are judged in any text, besides one for each 64 characters. */
+const JUDGEMENTS = 2_000;
+
 interface Run {
   readonly alphabet: number;
   start: number;
@@ -28,6 +31,14 @@ export class TextView {
   readonly addresses: boolean;
   /** Rules that take long stretches (a key block, a URL) note here how far they took, so that inner words are skipped. */
   takenUntil = 0;
+  /** The end of the last token that was judged: prefixes inside it are not looked at again. */
+  tokenUntil = 0;
+  /** The last unquoted value that was walked. */
+  jwtRun = 0;
+  jwtTries = 0;
+  valueStart = 0;
+  valueEnd = 0;
+  #judgements: number;
   /** The `@` that ends the credentials of a URL: no e-mail address, whatever stands around it. */
   userinfoAt = -1;
   manifestUntil = 0;
@@ -39,11 +50,18 @@ export class TextView {
 
   constructor(text: string, emit: Emit, options: ViewOptions, label: ReadonlySet<Topic>) {
     this.text = text;
+    this.#judgements = JUDGEMENTS + text.length / 64;
     this.emit = emit;
     this.topics = new Topics(label);
     this.phoneCheck = options.phoneCheck;
     this.names = options.names;
     this.addresses = options.addresses;
+  }
+
+  /** False when more has been judged than any honest text asks for: from then on, what could be a secret is one. */
+  judge(): boolean {
+    this.#judgements -= 1;
+    return this.#judgements > 0;
   }
 
   /** As `runEnd`, remembering the last run of each alphabet. */

@@ -41,6 +41,8 @@ export interface TextRules {
   readonly registries: readonly SecretRegistry[];
   readonly detectors: readonly Detector[];
   readonly phoneCheck?: PhoneCheck | undefined;
+  /** Keep personal data that overlaps a secret apart from it: one of the two is replaced, the other only reported. */
+  readonly apart: boolean;
 }
 
 interface Compiled {
@@ -102,7 +104,11 @@ export class TextScanner {
         emit({ ...span, start, end, disguise: run.disguise });
       });
     });
-    return spans === undefined ? NO_SPANS : resolveSpans(spans);
+    if (spans === undefined) return NO_SPANS;
+    if (!this.#rules.apart) return resolveSpans(spans);
+    const ofKind = (kind: FindingKind): readonly Span[] =>
+      resolveSpans(spans?.filter((span) => span.kind === kind) ?? []);
+    return [...ofKind('secret'), ...ofKind('pii')];
   }
 
   #derived(

@@ -1,7 +1,7 @@
 /** Any value that a call carries: its texts scanned wherever they stand, and rebuilt only where something changed. */
 import { NO_FINDINGS, type Finding, type FindingKind, type Findings } from '../model/content.ts';
 import { secretName } from './secret-names.ts';
-import { replaceSpans, type Span } from './spans.ts';
+import { replaceSpans, resolveSpans, type Span } from './spans.ts';
 import type { TextScanner } from './text.ts';
 
 export interface Transformed {
@@ -77,7 +77,7 @@ export class ValueWalk {
       });
     }
     if (this.#exemptDepth > 0) return [];
-    return spans.filter((span) => this.#options.replace(span.kind));
+    return resolveSpans(spans.filter((span) => this.#options.replace(span.kind)));
   }
 
   #string(text: string, label: string): string {
@@ -175,7 +175,7 @@ export class ValueWalk {
   #name(name: string): readonly [masked: string, shown: string] {
     const spans = this.#text.scan(name);
     if (spans.length === 0) return [name, name];
-    return [replaceSpans(name, this.#report(spans, true)), replaceSpans(name, spans)];
+    return [replaceSpans(name, this.#report(spans, true)), replaceSpans(name, resolveSpans(spans))];
   }
 
   #naming(record: Readonly<Record<string, unknown>>): string | undefined {

@@ -14,29 +14,53 @@ export const looksLikeUrl = (text: string): boolean =>
 
 /** Statements by their first words, narrow enough that a sentence which begins with "select" or "explain" is not one. */
 const STATEMENTS = [
-  String.raw`select\b[\s\S]*\bfrom\b`,
-  String.raw`select\s+[\w.]+\(`,
-  String.raw`insert\s+into\b`,
-  String.raw`update\s+[\w."[\]\x60]+\s+(?:as\s+\w+\s+)?set\b`,
-  String.raw`delete\s+from\b`,
-  String.raw`drop\s+(?:table|database|schema|view|index|role|user|function|trigger|materialized|sequence|type|extension)\b`,
-  String.raw`truncate\s+(?:table\s+)?[\w."]+\s*(?:[;,]|$|cascade|restart)`,
-  String.raw`alter\s+(?:table|database|schema|role|user|system|view|default)\b`,
-  String.raw`create\s+(?:or\s+replace\s+)?(?:temp(?:orary)?\s+|unlogged\s+|unique\s+)?(?:table|database|schema|view|index|role|user|function|extension|trigger)\b`,
-  String.raw`with\s+(?:recursive\s+)?\w+(?:\s*\([^)]*\))?\s+as\s+(?:not\s+materialized\s+|materialized\s+)?\(`,
-  String.raw`explain\s+(?:analyze\s+|verbose\s+|\([^)]*\)\s*)*(?:select|insert|update|delete|with)\b`,
-  String.raw`merge\s+into\b`,
-  String.raw`(?:grant|revoke)\s+[\w,\s]+?\s+(?:on|to|from)\s`,
-  String.raw`copy\s+(?:[\w."]+(?:\s*\([^)]*\))?\s+(?:from|to)\b|\()`,
-  String.raw`vacuum(?:\s+\w+)*\s*;?\s*$`,
-  String.raw`call\s+[\w.]+\(`,
-  String.raw`do\s+\$`,
-  String.raw`pragma\s+\w+\s*[=(;]`,
-  String.raw`attach\s+database\b`,
+  String.raw`select [\w.]+\(`,
+  String.raw`insert into\b`,
+  String.raw`update [\w."[\]\x60]+ (?:as \w+ )?set\b`,
+  String.raw`delete from\b`,
+  String.raw`drop (?:table|database|schema|view|index|role|user|function|trigger|materialized|sequence|type|extension)\b`,
+  String.raw`truncate (?:table )?[\w."]+ ?(?:[;,]|$|cascade|restart)`,
+  String.raw`alter (?:table|database|schema|role|user|system|view|default)\b`,
+  String.raw`create (?:or replace )?(?:temp(?:orary)? |unlogged |unique )?(?:table|database|schema|view|index|role|user|function|extension|trigger)\b`,
+  String.raw`with (?:recursive )?\w+ ?(?:\([^)]*\) ?)?as (?:not materialized |materialized )?\(`,
+  String.raw`explain (?:analyze |verbose |\([^)]*\) ?)*(?:select|insert|update|delete|with)\b`,
+  String.raw`merge into\b`,
+  String.raw`(?:grant|revoke) (?:(?:select|insert|update|delete|all|usage|execute|create|connect|references)\b|\w+ (?:to|from) \w+ ?;? ?$)`,
+  String.raw`copy (?:[\w."]+ ?(?:\([^)]*\) ?)?(?:from|to)\b|\()`,
+  String.raw`vacuum(?: \w+)* ?;? ?$`,
+  String.raw`call [\w.]+\(`,
+  String.raw`do \$`,
+  String.raw`pragma \w+ ?[=(;]`,
+  String.raw`attach database\b`,
+  String.raw`(?:set|reset) (?:session |local )?(?:role|authorization)\b`,
 ];
-const SQL = new RegExp(String.raw`^[\s(;]*(?:(?:--[^\n]*\n|\/\*[\s\S]*?\*\/)\s*)*(?:${STATEMENTS.join('|')})`, 'iu');
+const STATEMENT = new RegExp(`^(?:${STATEMENTS.join('|')})`, 'iu');
 
-export const looksLikeSql = (text: string): boolean => text.length <= 1_000_000 && SQL.test(text);
+const SQL_TOKEN = /(\s+|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$))|([\w."$[\]`]+|[\s\S])/uy;
+
+// The first words, without comments and with single spaces, so that `DROP/**/TABLE` is `DROP TABLE`. Bounds what the pattern reads.
+const headOf = (text: string): string => {
+  let head = '';
+  SQL_TOKEN.lastIndex = 0;
+  for (let tokens = 0; tokens < 40 && SQL_TOKEN.lastIndex < text.length;) {
+    const match = SQL_TOKEN.exec(text);
+    if (match === null) break;
+    if (match[1] !== undefined) {
+      if (head !== '' && !head.endsWith(' ')) head += ' ';
+      continue;
+    }
+    tokens += 1;
+    const token = match[2] ?? '';
+    if (head !== '' || (token !== '(' && token !== ';')) head += token.slice(0, 200);
+  }
+  return head;
+};
+
+export const looksLikeSql = (text: string): boolean => {
+  if (!/[a-z]/iu.test(text)) return false;
+  const head = headOf(text);
+  return STATEMENT.test(head) || (/^select\b/iu.test(head) && /\bfrom\b/iu.test(text));
+};
 
 /** The files that a patch text names: unified diffs, git's renames, and the `*** Update File:` form. */
 export const filesOfPatch = (text: string): readonly string[] => {
@@ -74,4 +98,15 @@ export const statementFor = (words: readonly string[], args: unknown): string | 
   return has('list describe show get select find count read query search aggregate explain') || targets
     ? 'SELECT 1'
     : undefined;
+};
+
+/** Every URL in a text, found from its `://`: a pattern that searched for the scheme would take quadratic time. */
+export const urlsIn = (text: string): readonly string[] => {
+  const urls: string[] = [];
+  for (let at = text.indexOf('://'); at !== -1; at = text.indexOf('://', at + 3)) {
+    const scheme = /[a-z][a-z0-9+.-]*$/iu.exec(text.slice(Math.max(0, at - 20), at))?.[0];
+    const rest = /^:\/\/[^\s"'<>,\\]+/u.exec(text.slice(at, at + 16_384))?.[0];
+    if (scheme !== undefined && rest !== undefined) urls.push(scheme + rest);
+  }
+  return urls;
 };

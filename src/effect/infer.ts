@@ -17,6 +17,7 @@ import {
   looksLikeSql,
   looksLikeUrl,
   statementFor,
+  urlsIn,
 } from './infer-values.ts';
 import { fileOperationOf, wordsOf, type ParameterKind } from './infer-words.ts';
 
@@ -278,7 +279,7 @@ class InferenceRun {
       this.#url(text.trim(), at);
       return true;
     }
-    const urls = text.match(/\b[a-z][a-z0-9+.-]*:\/\/[^\s"'<>,\\]+/giu) ?? [];
+    const urls = urlsIn(text);
     this.#depth += 1;
     for (const url of urls) this.#url(url, at);
     this.#depth -= 1;

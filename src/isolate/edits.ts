@@ -6,10 +6,31 @@ export interface Position {
   readonly column: number;
 }
 
+/** Where something was inserted, in the author's terms, and how many columns it takes. Plain data: it crosses threads. */
+export interface Move extends Position {
+  readonly length: number;
+}
+
+interface Edit {
+  readonly from: number;
+  readonly to: number;
+  readonly text: string;
+}
+
+/** Where the author wrote what stands at `position` of the edited text. `moves` as `Edits` gave them, in their order. */
+export const originalPosition = (moves: readonly Move[], position: Position): Position => {
+  let { column } = position;
+  for (const move of moves) {
+    if (move.line !== position.line) continue;
+    if (column >= move.column + move.length) column -= move.length;
+    else if (column > move.column) column = move.column;
+  }
+  return { line: position.line, column: Math.max(1, column) };
+};
+
 export class Edits {
   readonly #text: string;
-  readonly #inserts: { readonly at: number; readonly text: string }[] = [];
-  readonly #blanks: { readonly from: number; readonly to: number }[] = [];
+  readonly #edits: Edit[] = [];
 
   constructor(text: string) {
     this.#text = text;
@@ -17,45 +38,48 @@ export class Edits {
 
   /** Line ends in `text` would move lines: there must be none. At one offset, the earlier call comes later. */
   insert(at: number, text: string): void {
-    this.#inserts.push({ at, text });
+    this.#edits.push({ from: at, to: at, text });
   }
 
-  /** Everything but line ends becomes a blank. */
+  /** Everything but line ends becomes a blank. Ranges must not overlap each other or hold an insert. */
   blank(from: number, to: number): void {
-    this.#blanks.push({ from, to });
+    const text = this.#text
+      .slice(from, to)
+      .replaceAll(/[^\n\r\u2028\u2029]/gu, (character) => ' '.repeat(character.length));
+    this.#edits.push({ from, to, text });
   }
 
   apply(): string {
-    let text = this.#text;
-    for (const { from, to } of this.#blanks) {
-      text = text.slice(0, from) + text.slice(from, to).replaceAll(/[^\n\r\u2028\u2029]/gu, ' ') + text.slice(to);
+    const parts: string[] = [];
+    let at = 0;
+    for (const { from, to, text } of this.#sorted()) {
+      parts.push(this.#text.slice(at, from), text);
+      at = to;
     }
-    // From the end backwards, so that the offsets before each insert stay true.
-    for (const { at, text: inserted } of this.#sorted().toReversed())
-      text = text.slice(0, at) + inserted + text.slice(at);
-    return text;
+    parts.push(this.#text.slice(at));
+    return parts.join('');
   }
 
-  /** Where the author wrote what stands at `position` of the edited text. */
-  original(position: Position): Position {
-    let { column } = position;
-    for (const { at, text } of this.#sorted()) {
-      const start = this.#positionAt(at);
-      if (start.line !== position.line) continue;
-      if (column >= start.column + text.length) column -= text.length;
-      else if (column > start.column) column = start.column;
-    }
-    return { line: position.line, column: Math.max(1, column) };
-  }
-
-  #sorted(): readonly { readonly at: number; readonly text: string }[] {
-    return this.#inserts.toReversed().toSorted((a, b) => a.at - b.at);
-  }
-
-  #positionAt(offset: number): Position {
-    const start = offset === 0 ? 0 : this.#text.lastIndexOf('\n', offset - 1) + 1;
+  moves(): readonly Move[] {
+    const moves: Move[] = [];
     let line = 1;
-    for (let at = this.#text.indexOf('\n'); at >= 0 && at < start; at = this.#text.indexOf('\n', at + 1)) line += 1;
-    return { line, column: offset - start + 1 };
+    let start = 0;
+    for (const { from, to, text } of this.#sorted()) {
+      if (from !== to) continue;
+      for (
+        let next = this.#text.indexOf('\n', start);
+        next >= 0 && next < from;
+        next = this.#text.indexOf('\n', start)
+      ) {
+        line += 1;
+        start = next + 1;
+      }
+      moves.push({ line, column: from - start + 1, length: text.length });
+    }
+    return moves;
+  }
+
+  #sorted(): readonly Edit[] {
+    return this.#edits.toReversed().toSorted((a, b) => a.from - b.from || a.to - b.to);
   }
 }

@@ -3,11 +3,13 @@ import type { HostEnd, HostRun } from './host.ts';
 import { parseGuestJson } from './json.ts';
 import type { CodeLimits } from './limits.ts';
 import type { LogLevel } from './message.ts';
+import { originalPosition, type Move, type Position } from './edits.ts';
 import { HostUnavailable, type Pool, type Running } from './pool.ts';
-import { prepareProgram, type Language, type PreparedProgram, type SourceFault } from './prepare.ts';
+import type { Language, Preparation, ProgramSource, SourceFault } from './prepare.ts';
+import { prepareBounded } from './prepare-bounded.ts';
 import { mapStack } from './stack.ts';
 import type { CallableTool } from './tools.ts';
-import { addPackages } from './packages.ts';
+import { bundlePackage, isPackageName } from './packages.ts';
 
 interface Log {
   readonly level: LogLevel;
@@ -72,7 +74,7 @@ class Run implements HostRun {
   #toolCalls = 0;
   #openCalls = 0;
   #running: Running | undefined;
-  #positionOf: PreparedProgram['positionOf'] = (_file, at) => at;
+  #moves: readonly Move[] = [];
   message: HostRun['message'] = NOTHING;
 
   constructor(given: Execution) {
@@ -148,7 +150,7 @@ class Run implements HostRun {
     this.#done.resolve(end);
   }
 
-  async #prepare(): Promise<PreparedProgram | { readonly fault: SourceFault }> {
+  async #prepare(): Promise<Preparation> {
     const { source, file, language, modules, packagesFrom, input, tools, limits, allow, timeoutMs, memoryMb } =
       this.#given;
     const { sourceBytes, resultChars, argumentChars, toolCalls, parallelToolCalls, logChars, logLines } = limits;
@@ -162,13 +164,17 @@ class Run implements HostRun {
       logLines,
       ...(input === undefined ? {} : { input }),
     };
-    const program = { source, file, language, modules, sourceBytes, config };
-    const prepared = await prepareProgram(
-      packagesFrom === undefined ? program : await addPackages(program, packagesFrom),
-    );
+    let program: ProgramSource = { source, file, language, modules, sourceBytes, config };
+    let prepared = await prepareBounded(program);
+    for (let bundled = 0; bundled < MAX_PACKAGES; bundled += 1) {
+      const missing = 'fault' in prepared ? prepared.fault.missing : undefined;
+      if (missing === undefined || packagesFrom === undefined || !isPackageName(missing)) break;
+      program = { ...program, modules: { ...program.modules, [missing]: await bundlePackage(missing, packagesFrom) } };
+      prepared = await prepareBounded(program);
+    }
     if (!('fault' in prepared)) {
-      const { code, modules: ready, links, positionOf } = prepared;
-      this.#positionOf = positionOf;
+      const { code, modules: ready, links, moves } = prepared;
+      this.#moves = moves;
       this.message = { code, file, modules: ready, links, timeoutMs, memoryMb, allow: allow.toSorted().join(' ') };
     }
     return prepared;
@@ -262,6 +268,9 @@ class Run implements HostRun {
     return mapStack(head, frames.join('\n'), this.#files(), this.#positionOf).stack;
   }
 
+  readonly #positionOf = (file: string, at: Position): Position =>
+    file === this.#given.file ? originalPosition(this.#moves, at) : at;
+
   #files(): ReadonlySet<string> {
     return new Set([this.#given.file, ...this.message.modules.map((module) => module.name)]);
   }
@@ -273,6 +282,9 @@ class Run implements HostRun {
     return { status, ...(error === undefined ? {} : { error }), logs: this.#logs, usage, ...degraded };
   }
 }
+
+/** Packages that one program may have bundled for it. */
+const MAX_PACKAGES = 50;
 
 const NOTHING: HostRun['message'] = {
   code: '',
@@ -304,14 +316,19 @@ const aborted = (signal: AbortSignal | undefined): Failure => {
 
 /** What a guest may know of an error of this side: no stack, no cause, no fields but these. */
 const plainFailure = (error: unknown): Failure => {
-  if (typeof error !== 'object' || error === null) return { name: 'Error', message: String(error).slice(0, 8192) };
-  const { name, message, code, blockedBy } = error as Readonly<Record<string, unknown>>;
-  return {
-    name: typeof name === 'string' ? name.slice(0, 200) : 'Error',
-    message: typeof message === 'string' ? message.slice(0, 8192) : 'The tool failed',
-    ...(typeof code === 'string' ? { code: code.slice(0, 200) } : {}),
-    ...(typeof blockedBy === 'string' ? { blockedBy: blockedBy.slice(0, 200) } : {}),
-  };
+  try {
+    if (typeof error !== 'object' || error === null) return { name: 'Error', message: String(error).slice(0, 8192) };
+    const { name, message, code, blockedBy } = error as Readonly<Record<string, unknown>>;
+    return {
+      name: typeof name === 'string' ? name.slice(0, 200) : 'Error',
+      message: typeof message === 'string' ? message.slice(0, 8192) : 'The tool failed',
+      ...(typeof code === 'string' ? { code: code.slice(0, 200) } : {}),
+      ...(typeof blockedBy === 'string' ? { blockedBy: blockedBy.slice(0, 200) } : {}),
+    };
+  } catch {
+    // An error that cannot be read, such as a proxy: it must not take the program with it.
+    return { name: 'Error', message: 'The tool failed' };
+  }
 };
 
 const failureJson = (failure: Failure): string => JSON.stringify(failure);

@@ -223,11 +223,13 @@ const URL_PARTS = [
   'hash',
 ] as const;
 
+const isUrlPart = (part: unknown): boolean => (URL_PARTS as readonly unknown[]).includes(part);
+
 const resolveUrl = (request: string): string => {
   try {
     const [href, base, part, value] = JSON.parse(request) as [string, string | null | undefined, string?, string?];
     const url = new URL(href, base ?? undefined);
-    if (part !== undefined && value !== undefined) Reflect.set(url, part, value);
+    if (isUrlPart(part) && value !== undefined) Reflect.set(url, String(part), value);
     return JSON.stringify(Object.fromEntries(URL_PARTS.map((name) => [name, url[name]])));
   } catch {
     return '';

@@ -10,6 +10,8 @@ import type { StartedHost } from './start-host.ts';
 
 /** How long after a guest's deadline the host may take to say so itself before it is killed. */
 const GRACE_MS = 250;
+/** How long a host may take to load, lock itself and make its first isolate; a tenth of a second is usual. */
+const START_MS = 30_000;
 /** What a host needs beside its guests' own limits, in MB: Node, V8's code, the reserve of isolates. */
 const HOST_ROOM_MB = 160;
 /** A guest may overshoot V8's own accounting by this much before the host is killed for it. */
@@ -44,6 +46,7 @@ export interface HostEvents {
 
 export class IsolateHost {
   readonly #started: StartedHost;
+  readonly #startDeadline: NodeJS.Timeout;
   readonly #events: HostEvents;
   readonly #reader = new FrameReader(MAX_FRAME_BYTES);
   readonly #active = new Map<number, Active>();
@@ -73,6 +76,7 @@ export class IsolateHost {
     // Why a pipe broke is told by how the process ended.
     for (const pipe of [started.input, started.output, started.errors]) pipe.on('error', () => this.#killProcess());
     void started.ended.then((how) => this.#die(how));
+    this.#startDeadline = setTimeout(() => this.kill(`it was not ready within ${START_MS} ms`), START_MS).unref();
     this.#send(started.lock ?? { type: 'run-unlocked' });
   }
 
@@ -191,6 +195,7 @@ export class IsolateHost {
         return;
       }
       this.#ready = true;
+      clearTimeout(this.#startDeadline);
       this.#pid = message.pid;
       this.#setRef(this.#active.size > 0);
       this.#events.onChange(this);
@@ -262,6 +267,7 @@ export class IsolateHost {
     if (this.#dead) return;
     this.#dead = true;
     this.#how = how;
+    clearTimeout(this.#startDeadline);
     const outOfMemory = /out of memory|heap limit|Allocation failed/iu.test(this.#stderr);
     const runs = [...this.#active.keys()];
     const cause = this.#cause ?? {

@@ -86,11 +86,19 @@ export class Pool {
   run(run: HostRun, signal?: AbortSignal): Promise<Running> {
     return new Promise((resolve, reject) => {
       if (this.#closed) throw new HostUnavailable('the pool is closed');
-      const waiting: Waiting = { run, started: resolve, failed: reject };
-      signal?.addEventListener('abort', () => {
+      const abort = (): void => {
         this.#queue = this.#queue.filter((other) => other !== waiting);
         reject(new HostUnavailable('the call was aborted before a host took it'));
-      });
+      };
+      const waiting: Waiting = {
+        run,
+        started: (running) => {
+          signal?.removeEventListener('abort', abort);
+          resolve(running);
+        },
+        failed: reject,
+      };
+      signal?.addEventListener('abort', abort, { once: true });
       this.#queue.push(waiting);
       this.#failedStarts = this.#shared.length === 0 ? 0 : this.#failedStarts;
       this.#drain();

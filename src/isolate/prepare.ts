@@ -6,8 +6,8 @@
  */
 import { parse, type ImportDeclaration, type Node, type Program, type Statement, type ModuleDeclaration } from 'acorn';
 import type { GuestModule } from './message.ts';
-import { Edits, type Position } from './edits.ts';
-import { loadTypeStripper, stripTypes } from './typescript.ts';
+import { Edits, type Move, type Position } from './edits.ts';
+import type { Strip } from './typescript.ts';
 
 export const LANGUAGES = ['javascript', 'typescript'] as const;
 export type Language = (typeof LANGUAGES)[number];
@@ -18,15 +18,22 @@ export interface SourceFault {
   readonly message: string;
   readonly line: number;
   readonly column: number;
+  /** The module that is imported and was not given, where that is what is wrong. */
+  readonly missing?: string;
 }
 
 export interface PreparedProgram {
   readonly code: string;
   readonly modules: readonly GuestModule[];
   readonly links: readonly string[];
-  /** From a position in what V8 runs to the author's. */
-  readonly positionOf: (file: string, at: Position) => Position;
+  /** For `originalPosition`: from a position in what V8 runs of the program to the author's. */
+  readonly moves: readonly Move[];
 }
+
+export type Preparation = PreparedProgram | { readonly fault: SourceFault };
+
+/** Types must be taken out, and there is nothing here to do it with: prepare it again with a `Strip`. */
+export const NEEDS_TYPES = Symbol('needs types');
 
 export interface ProgramSource {
   readonly source: string;
@@ -41,37 +48,47 @@ export interface ProgramSource {
 
 type Parsed = { readonly text: string; readonly program: Program } | { readonly fault: SourceFault };
 
-export const prepareProgram = async (
-  given: ProgramSource,
-): Promise<PreparedProgram | { readonly fault: SourceFault }> => {
-  const entry = await parseSource(given.source, given.file, given.language, given.sourceBytes);
+class NeedsTypes extends Error {}
+
+/** Everything that goes in and comes out is plain data, so that it can be done on another thread. */
+export const prepareProgram = (given: ProgramSource, strip?: Strip): Preparation | typeof NEEDS_TYPES => {
+  try {
+    return prepare(given, strip);
+  } catch (error) {
+    if (error instanceof NeedsTypes) return NEEDS_TYPES;
+    throw error;
+  }
+};
+
+const prepare = (given: ProgramSource, strip: Strip | undefined): Preparation => {
+  const entry = parseSource(given.source, given.file, given.language, given.sourceBytes, strip);
   if ('fault' in entry) return entry;
-  const modules = await prepareModules(importsOf(entry.program), given);
+  const modules = prepareModules(importsOf(entry.program), given, strip);
   if ('fault' in modules) return modules;
 
   const edits = new Edits(entry.text);
-  const faults = rewriteEntry(entry.program, entry.text, edits, given.file);
-  if ('fault' in faults) return faults;
-  const { slot, head, tail, links } = faults;
-  const before = `$$run(${scriptSafe(JSON.stringify(given.config))},async function(${slot}){"use strict";${head}`;
-  edits.insert(0, before);
+  const rewritten = rewriteEntry(entry.program, entry.text, edits, given.file);
+  if ('fault' in rewritten) return rewritten;
+  const { slot, head, tail, links } = rewritten;
+  edits.insert(0, `$$run(${scriptSafe(JSON.stringify(given.config))},async function(${slot}){"use strict";${head}`);
   return {
     code: `${edits.apply()}\n${tail}});`,
     modules: modules.ready,
     links,
-    positionOf: (file, at) => (file === given.file ? edits.original(at) : at),
+    moves: edits.moves(),
   };
 };
 
 /** JSON inside a script: U+2028 and U+2029 are line ends to no one since ES2019, and `<!--` opens a comment to some. */
 const scriptSafe = (json: string): string => json.replaceAll('<', '\\u003c');
 
-const parseSource = async (
+const parseSource = (
   source: string,
   file: string,
   language: Language | undefined,
   sourceBytes: number,
-): Promise<Parsed> => {
+  strip: Strip | undefined,
+): Parsed => {
   const bytes = Buffer.byteLength(source);
   if (bytes > sourceBytes) {
     return {
@@ -88,15 +105,10 @@ const parseSource = async (
   }
   // A hashbang is for shells; inside a function it would be an error.
   const text = source.startsWith('#!') ? `//${source.slice(2)}` : source;
-  if (language === 'typescript') return parseTypeScript(text, file);
-  const plain = parseJavaScript(text, file);
-  if (!('fault' in plain) || language === 'javascript') return plain;
-  const typed = await parseTypeScript(text, file);
-  return typed;
-};
-
-const parseTypeScript = async (text: string, file: string): Promise<Parsed> => {
-  const stripped = stripTypes(await loadTypeStripper(), text, file);
+  const plain = language === 'typescript' ? undefined : parseJavaScript(text, file);
+  if (plain !== undefined && (!('fault' in plain) || language === 'javascript')) return plain;
+  if (strip === undefined) throw new NeedsTypes();
+  const stripped = strip(text, file);
   return 'fault' in stripped ? stripped : parseJavaScript(stripped.code, file);
 };
 
@@ -134,12 +146,14 @@ const importsOf = (program: Program): readonly ImportSite[] =>
   });
 
 /** Parses every module that the program reaches, so that a missing one is an error with a position, not a crash. */
-const prepareModules = async (
+const prepareModules = (
   wanted: readonly ImportSite[],
   given: ProgramSource,
-): Promise<{ readonly ready: readonly GuestModule[] } | { readonly fault: SourceFault }> => {
+  strip: Strip | undefined,
+): { readonly ready: readonly GuestModule[] } | { readonly fault: SourceFault } => {
   const ready = new Map<string, GuestModule>();
-  const open = wanted.map((site) => ({ ...site, file: given.file, text: given.source }));
+  // Taken from the end: the first import that is missing is the one that is told.
+  const open = wanted.map((site) => ({ ...site, file: given.file, text: given.source })).toReversed();
   for (let site = open.pop(); site !== undefined; site = open.pop()) {
     if (ready.has(site.name)) continue;
     if (!Object.hasOwn(given.modules, site.name)) {
@@ -147,10 +161,10 @@ const prepareModules = async (
       const message =
         `Expected an import of ${names.length === 0 ? 'nothing, for no module was given' : `one of ${names.slice(0, 20).join(', ')}`}` +
         `, got ${JSON.stringify(site.name.slice(0, 200))}`;
-      return { fault: { file: site.file, message, ...positionAt(site.text, site.start) } };
+      return { fault: { file: site.file, message, ...positionAt(site.text, site.start), missing: site.name } };
     }
     const source = given.modules[site.name] as string;
-    const parsed = await parseSource(source, site.name, undefined, given.sourceBytes);
+    const parsed = parseSource(source, site.name, undefined, given.sourceBytes, strip);
     if ('fault' in parsed) return parsed;
     ready.set(site.name, { name: site.name, code: parsed.text });
     open.push(...importsOf(parsed.program).map((next) => ({ ...next, file: next.name, text: source })));
@@ -298,18 +312,7 @@ const hasDynamicImport = (program: Program): boolean => {
   for (let node = open.pop(); node !== undefined; node = open.pop()) {
     if (typeof node !== 'object' || node === null) continue;
     if ((node as { type?: unknown }).type === 'ImportExpression') return true;
-    open.push(...Object.values(node).filter((child) => typeof child === 'object' && child !== null));
+    for (const child of Object.values(node)) if (typeof child === 'object' && child !== null) open.push(child);
   }
   return false;
-};
-
-/** The specifiers that the program itself imports; none when it does not parse. */
-export const importNamesOf = async ({
-  source,
-  file,
-  language,
-  sourceBytes,
-}: ProgramSource): Promise<readonly string[]> => {
-  const parsed = await parseSource(source, file, language, sourceBytes);
-  return 'fault' in parsed ? [] : importsOf(parsed.program).map(({ name }) => name);
 };

@@ -337,7 +337,10 @@ export const installGuest = (
       v: undefined,
       n: (module) => namespaces[module],
       g: (module, name) => {
-        const namespace = namespaces[module];
+        let namespace = namespaces[module];
+        if (namespace !== undefined && !(name in namespace) && '$$all' in namespace) {
+          namespace = namespace['$$all'] as Record<string, unknown>;
+        }
         if (namespace === undefined || !(name in namespace)) {
           throw new SyntaxError(`The requested module does not provide an export named '${name}'`);
         }

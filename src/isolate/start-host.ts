@@ -78,7 +78,7 @@ export const startLockedHost = (code: HostCode = ownCode()): StartedHost => {
       ended: launched.ended.then(wordsOf),
     };
   } catch (error) {
-    throw error instanceof LaunchRefused ? new CannotLock(`the launcher is missing: ${error.message}`) : error;
+    throw error instanceof LaunchRefused ? new CannotLock(`the launcher did not start: ${error.message}`) : error;
   }
 };
 

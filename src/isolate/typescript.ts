@@ -5,26 +5,36 @@
  */
 import type { SourceFault } from './prepare.ts';
 
-type Strip = (source: string, options: { mode: 'strip-only' }) => { readonly code: string };
-let loaded: Promise<Strip> | undefined;
+export type Strip = (source: string, file: string) => StrippedTypes;
+export type StrippedTypes = { readonly code: string } | { readonly fault: SourceFault; readonly isBroken?: true };
 
-/** Loaded when the first TypeScript source comes: 7 MB of WebAssembly that plain JavaScript does not need. */
-export const loadTypeStripper = (): Promise<Strip> =>
-  (loaded ??= import('amaro').then((amaro) => amaro.transformSync as unknown as Strip));
+/**
+ * 7 MB of WebAssembly. Deep nesting overflows its stack, and after that an instance is broken for good: such an answer
+ * says `isBroken`, and whoever holds the instance throws it away.
+ */
+export const loadTypeStripper = async (): Promise<Strip> => {
+  const { transformSync } = await import('amaro');
+  return (source, file) => {
+    try {
+      return { code: transformSync(source, { mode: 'strip-only' }).code };
+    } catch (error) {
+      return faultOf(error, file);
+    }
+  };
+};
 
-export const stripTypes = (strip: Strip, source: string, file: string): { code: string } | { fault: SourceFault } => {
-  try {
-    return { code: strip(source, { mode: 'strip-only' }).code };
-  } catch (error) {
-    const about = error as { message?: unknown; startLine?: unknown; startColumn?: unknown };
-    const message = typeof about.message === 'string' ? about.message : String(error);
-    return {
-      fault: {
-        file,
-        message: message.slice(0, 1000),
-        line: typeof about.startLine === 'number' ? about.startLine : 1,
-        column: typeof about.startColumn === 'number' ? about.startColumn + 1 : 1,
-      },
-    };
+/** What amaro throws for a wrong source is a plain object with a `code`; anything else was not meant to be thrown. */
+const faultOf = (error: unknown, file: string): StrippedTypes => {
+  const { code, message, startLine, startColumn } = Object(error) as Readonly<Record<string, unknown>>;
+  if (typeof code !== 'string' || typeof message !== 'string') {
+    return { fault: { file, message: 'Expected less deeply nested code', line: 1, column: 1 }, isBroken: true };
   }
+  return {
+    fault: {
+      file,
+      message: message.slice(0, 1000),
+      line: typeof startLine === 'number' ? startLine : 1,
+      column: typeof startColumn === 'number' ? startColumn + 1 : 1,
+    },
+  };
 };

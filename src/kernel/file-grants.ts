@@ -1,4 +1,5 @@
 /** The file rules of a profile, and what its commands need → grants on what exists here. */
+import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ResolvedCommand } from './commands.ts';
 import {
@@ -11,6 +12,7 @@ import {
   realPlaces,
   type ExplainedGrant,
 } from './grants.ts';
+import { aliasesOf, parseMounts } from './mounts.ts';
 import { profileFault, type FileRight, type Profile } from './profile.ts';
 import { requireWorkspace, substitute, SYSTEM_PLACES, type ResolvedVariables } from './variables.ts';
 
@@ -26,8 +28,11 @@ export const grantFiles = (
   variables: ResolvedVariables,
   commands: readonly ResolvedCommand[],
 ): GrantedFiles => {
-  const placesOf = (rules: readonly { readonly path?: string | undefined }[]): readonly string[] =>
-    realPlaces(rules.flatMap(({ path }) => (path === undefined ? [] : substitute(path, variables))));
+  const mounts = parseMounts(readMountInfo());
+  const placesOf = (rules: readonly { readonly path?: string | undefined }[]): readonly string[] => {
+    const places = realPlaces(rules.flatMap(({ path }) => (path === undefined ? [] : substitute(path, variables))));
+    return [...places, ...aliasesOf(places, mounts)];
+  };
   const protectedPlaces = placesOf(profile.protected);
   const excluded = placesOf(profile.excluded);
   requireWorkspace(variables, protectedPlaces);
@@ -36,12 +41,15 @@ export const grantFiles = (
   const privates = process.geteuid?.() === 0 && profile.files.some(({ path }) => path === '/') ? findPrivate() : [];
   const search = names.length === 0 ? undefined : findNamed(variables.HOME, names, variables.WORKSPACE);
 
+  const foundByName = [...(search?.found ?? []), ...(search?.unsearched ?? [])];
+  const namedPlaces = [...foundByName, ...aliasesOf(foundByName, mounts)];
+
   const grants: ExplainedGrant[] = [];
   const listed: string[] = [];
   const grant = (path: string, rights: readonly FileRight[], why: string, ownProc = false): void => {
     // Nearer lines win over an exclusion, never over a protection.
     // What was searched for by name is outside of the workspace, which holds its own.
-    const named = isWithin(path, variables.WORKSPACE) ? [] : [...(search?.found ?? []), ...(search?.unsearched ?? [])];
+    const named = isWithin(path, variables.WORKSPACE) ? [] : namedPlaces;
     const beneath = [...excluded, ...privates].filter((place) => place !== path && isWithin(place, path));
     const expansion = expandGrant({ path, rights, why }, [...protectedPlaces, ...named, ...beneath]);
     grants.push(...expansion.grants.map((part) => (ownProc ? { ...part, ownProc } : part)));
@@ -105,6 +113,15 @@ const requireWritable = (profile: Profile, rule: Profile['files'][number], real:
     `Expected the profile \`${profile.name}\` to write to folders of its own, got ${rule.path}; name a narrower folder`,
     'TAPPASS_PROFILE_EXCEEDS_TIER',
   );
+};
+
+/** Empty where it cannot be read: then nothing is known of other places, as on a system without /proc. */
+const readMountInfo = (): string => {
+  try {
+    return readFileSync('/proc/self/mountinfo', 'utf8');
+  } catch {
+    return '';
+  }
 };
 
 const packagesAbove = (folder: string): readonly string[] => {

@@ -54,37 +54,67 @@ export const mentionsDatabaseClient = (text: string): boolean =>
 /** Programs that change nothing and reach nothing, whatever their arguments. */
 const READERS = set(
   `ls dir vdir cat head tail wc pwd echo printf true false test stat readlink realpath basename dirname cut tr nl tac
-  rev paste join comm cmp diff3 fold fmt expand unexpand column od hexdump strings md5sum sha1sum sha224sum
+  rev paste join comm cmp fold fmt expand unexpand column od hexdump strings md5sum sha1sum sha224sum
   sha256sum sha384sum sha512sum cksum b2sum sum id whoami groups uname hostid arch nproc df du free uptime ps
-  pgrep tty which whereis grep egrep fgrep seq sleep jq lsblk lscpu locale cal factor numfmt users getconf exit`,
+  pgrep tty which whereis grep egrep fgrep seq sleep jq lsblk lscpu locale cal factor numfmt users exit`,
 );
 
-/** Programs that only read unless one of these arguments asks for more. */
+/** Programs that only read unless one of these arguments asks for more. GNU long options may be cut short: `--se`. */
 const READERS_UNLESS: Readonly<Record<string, RegExp>> = {
-  date: /^(?:-[^-]*s|--set|[0-9])/u,
+  date: /^(?:-[^-]*s|--s|[0-9])/u,
   find: /^-(?:exec|execdir|ok|okdir|delete|fprint|fprint0|fprintf|fls)/u,
   rg: /^(?:--pre|--hostname-bin|--search-zip|-[a-zA-Z]*z)/u,
-  diff: /^(?:-l|--paginate|--output)/u,
-  sort: /^(?:-[^-]*o|--o|--compress|-[^-]*T|--temporary|--files0)/u,
-  tree: /^(?:-[a-zA-Z]*o|--output|-R)/u,
-  file: /^(?:-[a-zA-Z]*C|--compile|-[a-zA-Z]*m|--magic)/u,
-  fd: /^(?:-[a-zA-Z]*[xX]|--exec)/u,
-  xxd: /^(?:-[a-zA-Z]*r)/u,
-  base64: /^$/u,
-  hostname: /^[^-]|^-[^-]*[bF]|^--(?:boot|file)/u,
-  cd: /^-.+/u,
+  diff: /^(?:-[^-]*l|--p)/u,
+  sort: /^(?:-[^-]*[oT]|--[ocft])/u,
+  tree: /^(?:-[^-]*[oR]|--o)/u,
+  file: /^(?:-[^-]*[Cm]|--[cm])/u,
+  fd: /^(?:-[^-]*[xX]|--exec)/u,
+  base64: /^(?:-[^-]*o|--o)/u,
+  hostname: /^(?:[^-]|-[^-]*[bF]|--[bf])/u,
+  cd: /^-./u,
 };
 
-/** How many operands a program takes before one of them is an output file. */
-const MOST_OPERANDS: Readonly<Record<string, number>> = { uniq: 1, xxd: 1 };
+/** Programs whose last operand is an output file, and how many operands come before it. */
+const OPERANDS_BEFORE_OUTPUT: Readonly<Record<string, number>> = { uniq: 1, xxd: 1 };
+
+/** `-` alone is an operand, and after `--` everything is. */
+const operandsOf = (args: Argv): number => {
+  const end = args.indexOf('--');
+  const options = end < 0 ? args : args.slice(0, end);
+  return options.filter((arg) => arg === '-' || !arg.startsWith('-')).length + (end < 0 ? 0 : args.length - end - 1);
+};
+
+/** Options by which well-known programs run others: an allow-listed name must not be a way round the list. */
+const OPENING_OPTIONS: Readonly<Record<string, RegExp>> = {
+  git: /^(?:-c|--config-env|--exec-path|--upload-pack|--receive-pack|--exec|--ext-diff|--open-files-in-pager|-O|ext::)/u,
+  tar: /^(?:--checkpoint-action|--to-command|--use-compress|--rsh-command|--info-script|--new-volume-script|-[^-]*[IF])/u,
+  find: /^-(?:exec|ok)/u,
+  fd: /^(?:-[^-]*[xX]|--exec)/u,
+  rg: /^--(?:pre|hostname-bin)/u,
+  rsync: /^(?:-[^-]*e|--rsh|--rsync-path)/u,
+  sort: /^--c/u,
+  diff3: /^--d/u,
+  sdiff: /^--d/u,
+  zip: /^(?:-[^-]*T|--unzip-command)/u,
+  man: /^(?:-[^-]*[PHT]|--[phg])/u,
+  vim: /^(?:-[cS]|--cmd|\+)/u,
+  vi: /^(?:-[cS]|--cmd|\+)/u,
+  less: /^\+/u,
+  npm: /^(?:exec|x|run|run-script|start|test|install|i|ci|explore)$/u,
+};
+
+export const opensOthers = ([word = '', ...args]: Argv): boolean => {
+  const program = programOf(word);
+  const opening = Object.hasOwn(OPENING_OPTIONS, program) ? OPENING_OPTIONS[program] : undefined;
+  return opening !== undefined && args.some((arg) => opening.test(arg));
+};
 
 /** True only for what is known to read and nothing else. */
 export const onlyReads = ([word = '', ...args]: Argv): boolean => {
   const program = programOf(word);
-  const most = MOST_OPERANDS[program];
-  if (most !== undefined && args.filter((arg) => !arg.startsWith('-')).length > most) return false;
+  const most = Object.hasOwn(OPERANDS_BEFORE_OUTPUT, program) ? OPERANDS_BEFORE_OUTPUT[program] : undefined;
+  if (most !== undefined) return operandsOf(args) <= most && !args.some((arg) => /^-[a-zA-Z]*r/u.test(arg));
   if (READERS.has(program)) return !(program === 'printf' && args[0]?.startsWith('-v') === true);
   const unless = Object.hasOwn(READERS_UNLESS, program) ? READERS_UNLESS[program] : undefined;
-  if (unless !== undefined) return !args.some((arg) => unless.test(arg));
-  return program === 'uniq';
+  return unless !== undefined && !args.some((arg) => unless.test(arg));
 };

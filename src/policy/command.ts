@@ -12,6 +12,7 @@ import {
   isLauncher,
   mentionsDatabaseClient,
   onlyReads,
+  opensOthers,
   programOf,
   runsInlineCode,
   shellTextOf,
@@ -92,7 +93,9 @@ const decideUncontained = (effect: CommandEffect, flags: CommandFlags, options: 
     if (unlisted !== undefined) {
       return denyRuling(STEP, 'command.not-listed', `${shown(unlisted)} is not in the list of commands`);
     }
-    const opening = commands.find((argv) => isLauncher(programOf(argv[0] ?? '')) || runsInlineCode(argv));
+    const opening = commands.find(
+      (argv) => isLauncher(programOf(argv[0] ?? '')) || runsInlineCode(argv) || opensOthers(argv),
+    );
     if (opening !== undefined) {
       return denyRuling(
         STEP,

@@ -1,6 +1,7 @@
 /** Every address a message names, with what it is for, and everything in it that has no single reading. */
 import { hasLineBreak, parseAddresses, parseMailbox, readingBudget, type Mailbox } from './email-address.ts';
 import { isHeaderName, meaningOf, type Role } from './email-keys.ts';
+import { namedArguments, placedPointer } from './email-positional.ts';
 import { mapAddressTexts, walkMessage, type Visitor } from './email-walk.ts';
 
 export interface Found {
@@ -99,18 +100,22 @@ export const collectAddresses = (message: unknown): Collected => {
 
 const CONTROL = 'steers the mail service from inside and is not read';
 
-/** Anything with an `@` between two runs of what addresses are made of, wherever it stands. */
+/** Every run with an `@` in it, wherever it stands. */
 export const addressLike = (text: string): readonly string[] =>
-  text.includes('@') ? (text.match(/[^\s<>"',;:()[\]{}]+@[^\s<>"',;:()[\]{}]+/gu) ?? []) : [];
+  text.includes('@') ? text.split(/[\s<>"',;:()[\]{}]+/u).filter((run) => run.includes('@')) : [];
 
 /** True for a text that is addresses and nothing else: a sentence that mentions one is content. */
 export const looksLikeAddresses = (text: string): boolean => {
   if (text.length > 4096 || !text.includes('@')) return false;
-  const pieces = text.split(/[,;\n]/u).filter((piece) => piece.trim() !== '');
-  return pieces.every((piece) => !piece.includes('@') || ADDRESS_PIECE.test(piece));
+  return text.split(/[,;\n]/u).every((piece) => !piece.includes('@') || isAddressPiece(piece.trim()));
 };
 
-const ADDRESS_PIECE = /^(?:[^@<>]*<[^<>\s]+@[^<>\s]+>|\s*[^\s@<>]+@[^\s@<>]+)\s*$/u;
+/** `a@b`, whatever else is in it, or `any name <a@b>`. */
+const isAddressPiece = (piece: string): boolean => {
+  if (!/\s/u.test(piece)) return true;
+  const angle = piece.lastIndexOf('<');
+  return angle >= 0 && piece.endsWith('>') && !/\s/u.test(piece.slice(angle)) && piece.slice(angle).includes('@');
+};
 
 /**
  * Where in the arguments the addresses of a message stand, as JSON pointers: what masking must leave as it is. A message
@@ -122,22 +127,10 @@ export const addressPointers = (
   parameterNames?: readonly string[],
 ): readonly string[] => {
   try {
-    const positional = parameterNames !== undefined && Array.isArray(message);
-    const walked: unknown = positional
-      ? Object.fromEntries(
-          (message as unknown[]).map((value, index) => [parameterNames[index] ?? String(index), value]),
-        )
-      : message;
-    const { found } = collectAddresses(walked);
-    return [...new Set(found.map(({ at }) => base + (positional ? byIndex(at, parameterNames) : at)))];
+    const { found } = collectAddresses(namedArguments(message, parameterNames));
+    const names = Array.isArray(message) ? parameterNames : undefined;
+    return [...new Set(found.map(({ at }) => base + (names === undefined ? at : placedPointer(at, names))))];
   } catch {
     return [];
   }
-};
-
-/** `/to/0` of a message made from positional arguments is `/1/0` of the arguments. */
-const byIndex = (at: string, names: readonly string[]): string => {
-  const [first = '', ...rest] = at.slice(1).split('/');
-  const index = names.indexOf(first);
-  return index < 0 ? at : ['', String(index), ...rest].join('/');
 };

@@ -34,12 +34,15 @@ export const mirrorMessage = (message: unknown, address: string, { found }: Coll
     });
   const subject = (text: string): string => {
     subjected = true;
-    return text.startsWith(MIRROR_PREFIX) ? text : MIRROR_PREFIX + text;
+    const clean = addressLike(text)
+      .filter(namesOriginal)
+      .reduce((line, run) => line.replaceAll(run, address), text);
+    return clean.startsWith(MIRROR_PREFIX) ? clean : MIRROR_PREFIX + clean;
   };
   const forRole = (value: unknown, role: Role): unknown => {
     switch (role) {
       case 'from':
-        return value;
+        return textsOf(value).some(namesOriginal) ? withoutNames(value) : value;
       case 'to':
       case 'other':
         addressed ||= role === 'to';
@@ -57,7 +60,7 @@ export const mirrorMessage = (message: unknown, address: string, { found }: Coll
   };
   const keepsHeader = (name: string, value: string): boolean => {
     const meaning = meaningOf(name);
-    if (meaning.is === 'addresses') return meaning.role === 'from';
+    if (meaning.is === 'addresses') return meaning.role === 'from' && !namesOriginal(value);
     if (meaning.is === 'control') return false;
     return meaning.is === 'line' ? !namesOriginal(value) : addressLike(value).length === 0;
   };
@@ -111,6 +114,17 @@ const mirrored = (value: unknown, address: string): unknown => {
   if (key !== undefined) return { [key]: isRecord(value[key]) ? mirrored(value[key], address) : address };
   const members = Object.keys(value).find(isMembersKey);
   return members === undefined ? address : { [members]: mirrored(value[members], address) };
+};
+
+/** The sender may not carry a recipient in its display name either. */
+const withoutNames = (value: unknown): unknown => {
+  if (typeof value === 'string') {
+    const read = parseAddresses(value);
+    return read.fault === undefined ? read.mailboxes.map(addressOf).join(', ') : OMIT;
+  }
+  if (Array.isArray(value)) return value.map(withoutNames).filter((one) => one !== OMIT);
+  if (!isRecord(value)) return value;
+  return Object.fromEntries(Object.entries(value).filter(([key]) => isAddressKey(key) || isMembersKey(key)));
 };
 
 const emptied = (value: unknown): unknown => {

@@ -32,6 +32,10 @@ export const isRecord = (value: unknown): value is Readonly<Record<string, unkno
   return !(value instanceof Uint8Array || value instanceof Date);
 };
 
+/** A JSON pointer (RFC 6901), one step deeper. */
+const under = (at: string, key: string): string =>
+  `${at}/${/[~/]/u.test(key) ? key.replaceAll('~', '~0').replaceAll('/', '~1') : key}`;
+
 /** The whole value that carries a message. A text is a list of recipients, or a raw message. */
 export const walkMessage = (message: unknown, visitor: Visitor): unknown => {
   if (message instanceof Uint8Array) return walkRaw(message, '', visitor);
@@ -44,7 +48,7 @@ export const walkMessage = (message: unknown, visitor: Visitor): unknown => {
 const walkRecord = (record: Readonly<Record<string, unknown>>, at: string, visitor: Visitor): unknown => {
   const after: Record<string, unknown> = {};
   for (const key of Object.keys(record)) {
-    const next = walkField(key, record[key], `${at}/${key}`, visitor);
+    const next = walkField(key, record[key], under(at, key), visitor);
     if (next !== OMIT) after[key] = next;
   }
   visitor.record(record, after);
@@ -117,8 +121,8 @@ const walkEnvelope = (value: unknown, at: string, visitor: Visitor): unknown => 
     const meaning = meaningOf(key);
     const next =
       meaning.is === 'addresses' && meaning.role === 'from'
-        ? visitor.addresses(value[key], 'bounce', `${at}/${key}`)
-        : walkField(key, value[key], `${at}/${key}`, visitor);
+        ? visitor.addresses(value[key], 'bounce', under(at, key))
+        : walkField(key, value[key], under(at, key), visitor);
     if (next !== OMIT) after[key] = next;
   }
   visitor.record(value, after);
@@ -146,8 +150,8 @@ const walkContent = (value: unknown, at: string, visitor: Visitor): unknown => {
     const { is } = meaningOf(key);
     const next =
       is === 'headers' || is === 'raw' || is === 'line'
-        ? walkField(key, value[key], `${at}/${key}`, visitor)
-        : walkContent(value[key], `${at}/${key}`, visitor);
+        ? walkField(key, value[key], under(at, key), visitor)
+        : walkContent(value[key], under(at, key), visitor);
     if (next !== OMIT) after[key] = next;
   }
   return after;
@@ -183,7 +187,7 @@ const walkHeaders = (value: unknown, at: string, visitor: Visitor): unknown => {
   }
   const after: Record<string, unknown> = {};
   for (const name of Object.keys(value)) {
-    const next = walkHeader(name, value[name], `${at}/${name}`, visitor);
+    const next = walkHeader(name, value[name], under(at, name), visitor);
     if (next !== OMIT) after[name] = next;
   }
   return after;
@@ -281,7 +285,7 @@ export const mapAddressTexts = (
   let named = false;
   const after: Record<string, unknown> = {};
   for (const [key, inner] of Object.entries(value)) {
-    const here = `${at}/${key}`;
+    const here = under(at, key);
     if (isAddressKey(key)) {
       named = true;
       after[key] =

@@ -9,8 +9,8 @@ import { addressOf, canonicalDomain, parseMailbox } from './email-address.ts';
 import { collectAddresses, type Collected, type EmailFault, type Found } from './email-collect.ts';
 import { copyMessage, UncopyableMessage } from './email-copy.ts';
 import { mirrorMessage } from './email-mirror.ts';
+import { namedArguments, placedArguments } from './email-positional.ts';
 import { rebuildMessage } from './email-rebuild.ts';
-import { isRecord } from './email-walk.ts';
 
 export interface EmailRuling extends Ruling {
   /** Every address the message would have gone to, once, before any rewriting. For the journal. */
@@ -42,7 +42,7 @@ const judge = (effect: EmailEffect, flag: string): EmailRuling => {
   }
   let message: unknown;
   try {
-    message = named(copyMessage(effect.message), effect.parameterNames);
+    message = namedArguments(copyMessage(effect.message), effect.parameterNames);
   } catch (error) {
     if (rule.is === 'allow') return { ...allowRuling(STEP), originalRecipients: [] };
     const why = error instanceof UncopyableMessage ? error.message : 'the message cannot be read';
@@ -142,30 +142,8 @@ const decideMirror = (
 
 const allowWith = (effect: EmailEffect, before: unknown, after: unknown, originals: readonly string[]): EmailRuling => {
   if (before === after) return { ...allowRuling(STEP), originalRecipients: originals };
-  const value = unnamed(after, effect.parameterNames);
+  const value = placedArguments(after, effect.parameterNames);
   return { ...allowRuling(STEP, { rewrites: [{ pointer: effect.pointer, value }] }), originalRecipients: originals };
-};
-
-/** Positional arguments are judged under the names of their parameters, and go back to their places. */
-const named = (message: unknown, names: readonly string[] | undefined): unknown => {
-  if (names === undefined || !Array.isArray(message)) return message;
-  return Object.fromEntries(message.map((value: unknown, index) => [placeName(names, index), value]));
-};
-
-/** A parameter without a name of its own (destructured, or not known) keeps its number. */
-const placeName = (names: readonly string[], index: number): string => {
-  const name = names[index] ?? '';
-  return name === '' || /^\d+$/u.test(name) || names.indexOf(name) !== index ? String(index) : name;
-};
-
-const unnamed = (message: unknown, names: readonly string[] | undefined): unknown => {
-  if (names === undefined || !isRecord(message)) return message;
-  const values: unknown[] = [];
-  for (const [key, value] of Object.entries(message)) {
-    if (/^\d+$/u.test(key)) values[Number(key)] = value;
-    else if (names.includes(key)) values[names.indexOf(key)] = value;
-  }
-  return Array.from(values);
 };
 
 const RANK: Readonly<Record<Found['role'], number>> = { to: 0, cc: 1, bcc: 2, other: 3, reply: 4, bounce: 5, from: 6 };

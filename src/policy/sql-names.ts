@@ -36,8 +36,8 @@ export interface SqlName {
 }
 
 export const nameOf = (parts: readonly string[]): SqlName => {
-  const name = parts.at(-1) ?? '';
-  const schema = parts.at(-2);
+  const name = parts[parts.length - 1] ?? '';
+  const schema = parts[parts.length - 2];
   return schema === undefined ? { name, text: name } : { schema, name, text: `${schema}.${name}` };
 };
 

@@ -17,10 +17,22 @@ export const textOf = (value: unknown): string | undefined =>
 export const partsOf = (value: unknown): readonly (string | undefined)[] =>
   listOf(value).map((part) => textOf(inside(part, 'String')?.['sval']));
 
-export const nameParts = (value: unknown): readonly string[] => partsOf(value).filter((part) => part !== undefined);
+/** The parts of a dotted name that are names. Written as a loop: every function, operator and type comes through here. */
+export const nameParts = (value: unknown): readonly string[] => {
+  const parts: string[] = [];
+  if (!Array.isArray(value)) return parts;
+  for (const part of value as readonly (Tree | null)[]) {
+    const text = (part?.['String'] as Tree | undefined)?.['sval'];
+    if (typeof text === 'string' && text !== '') parts.push(text);
+  }
+  return parts;
+};
+
+const PLAIN_NAME = /^[\w.]{1,63}$/u;
 
 /** A name as it may stand in a message: no control characters, at most 63 of them as in PostgreSQL. */
 export const shown = (name: string): string => {
+  if (PLAIN_NAME.test(name)) return name;
   const clean = name.replaceAll(/[\p{Cc}\u2028\u2029]/gu, '?');
   return clean.length > 63 ? `${clean.slice(0, 62)}…` : clean;
 };

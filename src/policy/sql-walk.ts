@@ -130,6 +130,8 @@ class Walk {
 
   fields(rule: Rule, node: Tree): void {
     for (const field in node) {
+      // By far the most frequent field.
+      if (field === 'location') continue;
       const kind = rule.fields.get(field);
       if (kind === 'scalar') continue;
       if (kind === 'nodes') this.nodes(node[field]);
@@ -202,7 +204,7 @@ class Walk {
 
   operator(value: unknown): void {
     const parts = nameParts(value);
-    if (parts.length === 0 || (parts.length === 1 && this.names.operator(nameOf(parts)))) return;
+    if (parts.length === 0) return;
     const name = nameOf(parts);
     if (!this.names.operator(name)) {
       this.deny('operator-unknown', `the operator ${shown(name.text)} is not known to be harmless`);
@@ -222,8 +224,7 @@ class Walk {
     const node = treeOf(value);
     if (node === undefined) return;
     const name = nameOf(nameParts(node['names']));
-    const known = this.names.type(name);
-    if (node['pct_type'] === true || (!known && !literal)) {
+    if (node['pct_type'] === true || (!literal && !this.names.type(name))) {
       const hint = 'declare it in `harmlessFunctions` if its casts only compute';
       this.deny('type-unknown', `the type ${shown(name.text)} is not known to be harmless: ${hint}`);
     }
@@ -292,8 +293,8 @@ const ENTER: Partial<Record<NodeType, (walk: Walk, node: Tree) => void>> = {
     walk.inner('FuncCall', node);
   },
   ColumnRef(walk, node) {
-    const parts = partsOf(node['fields']);
-    if (parts.length > 1) walk.attribute(parts.at(-1));
+    const fields = listOf(node['fields']);
+    if (fields.length > 1) walk.attribute(partsOf(fields).at(-1));
   },
   A_Indirection(walk, node) {
     // A scalar has no fields: what is taken from it is the result of a function.

@@ -88,7 +88,7 @@ const peers = async (gap: number): Promise<void> => {
   const ask = (): Promise<unknown> =>
     new Promise((done) => {
       worker.once('message', done);
-      worker.postMessage('1+1');
+      worker.postMessage('1+1', []);
     });
   row('worker_threads + node:vm, new context (no wall)', await measure(200, gap, ask));
   await worker.terminate();

@@ -68,7 +68,7 @@ describe('tools that people really use', () => {
     const list = restrictive.map(
       ({ definition }) => `${definition.name}: ${infer(definition).effects.map(keyOf).join(', ')}`,
     );
-    expect(list.length, list.join('\n')).toBeLessThanOrEqual(TOOL_DEFINITIONS.length / 10);
+    expect(list.length > TOOL_DEFINITIONS.length / 10 ? list : []).toEqual([]);
   });
 });
 
@@ -122,6 +122,11 @@ describe('values speak where names do not', () => {
     ['/* x */ DELETE FROM t', 'sql'],
     ['WITH a AS (SELECT 1) SELECT * FROM a', 'sql'],
     ['TRUNCATE t', 'sql'],
+    ['DROP/**/TABLE t', 'sql'],
+    ['; ( DROP -- x\n TABLE t', 'sql'],
+    [`${' '.repeat(9_000)}DROP TABLE t`, 'sql'],
+    [`SELECT /*${'x'.repeat(90_000)}*/ a FROM t`, 'sql'],
+    ['SELECT pg_sleep(9)', 'sql'],
     ['--x\nUPDATE t SET a = 1', 'sql'],
     ['*** Begin Patch\n*** Add File: x\n+a', 'file'],
   ])('%j', (value, kind) => {
@@ -132,6 +137,9 @@ describe('values speak where names do not', () => {
   test.each([
     'hello',
     'Select a plan',
+    'Select option (a)',
+    'Grant me a wish to fly',
+    'Call me (later)',
     'Explain how to do it',
     'a/b',
     '10/2',
@@ -167,4 +175,33 @@ test('whatever the arguments are, inference answers', () => {
       return basis === 'inferred' || effects.length === 0;
     }),
   );
+});
+
+test('hostile texts come to an end', () => {
+  for (const bit of [
+    'a',
+    ' ',
+    'a ',
+    '/*',
+    '--',
+    '(',
+    'a-',
+    '://',
+    'grant ',
+    'select ',
+    '[',
+    '{',
+    '"',
+    '@',
+    'a@',
+    '--- a\n',
+    '\n',
+  ]) {
+    for (const name of ['thing', 'fetch', 'send_email', 'apply_patch', 'query']) {
+      const text = `${bit.repeat(400_000 / bit.length)}x`;
+      expect(inferEffects({ name }, { input: text, other: [text], to: text, subject: 's' }).basis).toMatch(
+        /inferred|unknown/u,
+      );
+    }
+  }
 });

@@ -4,7 +4,7 @@
  * locked, so that what fails in the locked one fails because of the lock.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { IsolateHost, type HostEnd } from '../../src/isolate/host.ts';
@@ -89,4 +89,19 @@ test('the same attempts succeed in a host that is not locked', async () => {
 
 test('a locked host still runs its guests', async () => {
   expect(await run(startLockedHost(code), '6*7')).toMatchObject({ status: 'ok', json: '42' });
+});
+
+test('as the kernel tells from outside: every thread is confined, and no descriptor leads anywhere', async () => {
+  await run(startLockedHost(code), '1');
+  const pid = String(hosts.at(-1)?.pid);
+  const tasks = readdirSync(`/proc/${pid}/task`);
+  expect(tasks.length).toBeGreaterThan(3);
+  for (const task of tasks) {
+    const status = readFileSync(`/proc/${pid}/task/${task}/status`, 'utf8');
+    expect(status).toMatch(/^NoNewPrivs:\t1$/mu);
+    expect(status).toMatch(/^Seccomp:\t2$/mu);
+    expect(status).toMatch(/^CapEff:\t0{16}$/mu);
+  }
+  const leadsTo = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+  expect(leadsTo.filter((to) => !/^(?:pipe:|anon_inode:\[event(?:fd|poll)\]|\/dev\/null$)/u.test(to))).toEqual([]);
 });

@@ -1,8 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Edits } from '../../src/isolate/edits.ts';
+import { Edits, originalPosition } from '../../src/isolate/edits.ts';
 import { isWithinDepth, parseGuestJson } from '../../src/isolate/json.ts';
-import { prepareProgram } from '../../src/isolate/prepare.ts';
+import { prepareBounded } from '../../src/isolate/prepare-bounded.ts';
 
 describe('edits', () => {
   test('never move a line, and every kept character finds its way back', () => {
@@ -25,7 +25,10 @@ describe('edits', () => {
                 continue;
               }
               kept += 1;
-              expect(edits.original({ line: index + 1, column })).toEqual({ line: index + 1, column: kept });
+              expect(originalPosition(edits.moves(), { line: index + 1, column })).toEqual({
+                line: index + 1,
+                column: kept,
+              });
             }
           }
         },
@@ -36,7 +39,7 @@ describe('edits', () => {
 
 describe('preparing', () => {
   const prepare = (source: string) =>
-    prepareProgram({ source, file: 'code.ts', language: undefined, modules: {}, sourceBytes: 100_000, config: {} });
+    prepareBounded({ source, file: 'code.ts', language: undefined, modules: {}, sourceBytes: 100_000, config: {} });
 
   test('any text becomes a program or a fault with a position, never a throw', async () => {
     await fc.assert(
@@ -59,6 +62,15 @@ describe('preparing', () => {
       expect(await prepare(source)).toHaveProperty('fault');
     },
   );
+});
+
+test('a source that breaks the type stripper does not break the next one', async () => {
+  const prepare = (source: string) =>
+    prepareBounded({ source, file: 'code.ts', language: 'typescript', modules: {}, sourceBytes: 1e6, config: {} });
+  for (const opening of ['[', '{', '(', 'a?b:', '!', 'let x: A<']) {
+    expect(await prepare(opening.repeat(100_000))).toHaveProperty('fault');
+    expect(await prepare('const a: number = 1; a')).toHaveProperty('code');
+  }
 });
 
 describe('JSON of a guest', () => {

@@ -7,6 +7,7 @@ import { compileProfile } from '../../src/kernel/compile.ts';
 import { expandGrant, findNamed, findPrivate, isWithin, realPlaces } from '../../src/kernel/grants.ts';
 import { ACCESS_FS, compileLandlock, gapsOf, handledFileRights, nameFileRights } from '../../src/kernel/landlock.ts';
 import { loadProfile } from '../../src/kernel/profile-files.ts';
+import { aliasesOf, parseMounts } from '../../src/kernel/mounts.ts';
 import { FILE_RIGHTS } from '../../src/kernel/profile.ts';
 import { compileNamed, optionsFor } from './compiled.ts';
 
@@ -142,6 +143,9 @@ describe('what an old kernel lacks', () => {
     const { compiled, explanation } = compileNamed('worker', { ...onAbi(5), allowDegraded: ['landlock-scope'] });
     expect(compiled.required).not.toContain('landlock-scope');
     expect(explanation.degraded).toMatchObject([{ layer: 'landlock-scope' }]);
+    const port = compileNamed('worker', { ...onAbi(3, true), connect: [80], allowDegraded: ['landlock-net'] });
+    expect(port.compiled.required).not.toContain('landlock-net');
+    expect(port.explanation.degraded).toMatchObject([{ layer: 'landlock-net' }]);
     const other = compileProfile(
       loadProfile('worker').profile,
       optionsFor({ ...onAbi(5), allowDegraded: ['landlock'] }),
@@ -270,6 +274,30 @@ describe('folders around something protected', () => {
       join(home, 'work/one/.env'),
       join(home, 'work/two/deep/.env.local'),
     ]);
+  });
+});
+
+describe('a folder that stands in several places', () => {
+  const mounts = parseMounts(
+    [
+      '1 0 8:1 / / rw - ext4 /dev/a rw',
+      '2 1 8:2 / /home rw - ext4 /dev/b rw',
+      '3 1 8:2 / /mnt/all rw - ext4 /dev/b rw',
+      '4 1 8:2 /user /srv/me\\040too rw - ext4 /dev/b rw',
+      '5 1 8:1 /home/user /mnt/hidden rw - ext4 /dev/a rw',
+      '6 1 8:3 / /data rw - ext4 /dev/c rw',
+      'not a line',
+    ].join('\n'),
+  );
+
+  test.each([
+    [['/home/user/.ssh'], ['/mnt/all/user/.ssh', '/srv/me too/.ssh']],
+    [['/home/other'], ['/mnt/all/other']],
+    [['/data/x'], []],
+    [['/etc/shadow'], []],
+    [['/mnt/all/user/.ssh'], ['/home/user/.ssh', '/srv/me too/.ssh']],
+  ])('%j is also %j', (places, aliases) => {
+    expect([...aliasesOf(places, mounts)].sort()).toEqual([...aliases].sort());
   });
 });
 

@@ -17,20 +17,22 @@ const run = (command: string, args: readonly string[], cwd = root): string => {
     `${command} ${args.join(' ')} failed with ${String(result.status)}\n${result.stdout}\n${result.stderr}`,
   );
   rmSync(work, { recursive: true, force: true });
-  process.exit(1);
+  throw new Error(`${command} failed`);
 };
 
 const PROGRAM = `
-import { govern, defineTool, PolicyBlockError } from 'tappass';
+import { govern, defineTool, PolicyBlockError, runCommand } from 'tappass';
 import { TapPassError } from 'tappass/errors';
 const [save] = govern([function save(path) { return path; }], { flags: 'files=project', effects: { save: { write: 'path' } } });
 if (!save('a.txt').endsWith('/a.txt')) throw new Error('an allowed call did not run');
 try { save('/etc/passwd'); throw new Error('not denied'); }
 catch (error) { if (!(error instanceof PolicyBlockError) || !(error instanceof TapPassError)) throw error; }
+const result = await runCommand(['/bin/echo', 'contained'], { tier: 'observer' });
+if (result.stdout !== 'contained\\n') throw new Error('the kernel sandbox does not run: ' + JSON.stringify(result));
 console.log(typeof defineTool);
 `;
 
-run('npm', ['run', 'build']);
+run('npm', ['run', 'prepack']);
 run('npm', ['pack', '--ignore-scripts', '--pack-destination', work]);
 const tarball = readdirSync(work).find((name) => name.endsWith('.tgz'));
 if (tarball === undefined) throw new Error('npm pack made no tarball');

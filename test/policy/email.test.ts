@@ -215,7 +215,8 @@ test('hostile fields come to an end', () => {
 });
 
 test('many slow fields come to an end too, and as many plain ones are read', () => {
-  const slow = `${'a '.repeat(2_000)}<a@company.example>`;
+  const slow = `"${String.raw`\"`.repeat(1_900)}" <a@company.example>`;
+  expect(checkEmail({ to: slow }, INTERNAL).allowed).toBe(true);
   expect(checkEmail({ to: Array.from({ length: 1_000 }, () => slow) }, INTERNAL).allowed).toBe(false);
   const plain = Array.from({ length: 1_000 }, (_, index) => `User ${index} <user${index}@company.example>`);
   expect(checkEmail({ to: plain, cc: plain.join(', ') }, INTERNAL).allowed).toBe(true);

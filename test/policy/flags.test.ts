@@ -94,7 +94,7 @@ describe('grammar', () => {
       fc.property(
         fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.dictionary(fc.string(), fc.anything())),
         (input) => {
-          const { flags, ignored, given } = parseFlags(input as string);
+          const { flags, ignored, given } = parseFlags(input);
           expect(Object.keys(flags).sort()).toEqual([...FLAG_NAMES].sort());
           for (const name of FLAG_NAMES) if (!(name in given)) expect(flags[name]).toBe(DEFAULT_FLAGS[name]);
           expect(Array.isArray(ignored)).toBe(true);
