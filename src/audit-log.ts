@@ -6,3 +6,5 @@ export { readJournal } from './audit/read.ts';
 export { verifyJournal } from './audit/verify.ts';
 export type { JournalFault, VerifyOptions, VerifyReport } from './audit/verify.ts';
 export type { AuditFilter } from './audit/filter.ts';
+export { EXPORT_FORMATS, exportJournal } from './audit/export.ts';
+export type { ExportFormat } from './audit/export.ts';

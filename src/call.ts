@@ -1,28 +1,21 @@
 /**
- * Door-internal: takes one call through its steps: receive, derive, decide, record, run, fulfil, record.
- *
- * The order is the promise. What is judged is a frozen copy; `call-decided` is in the journal before the body runs, and
- * a journal that cannot be written denies; the body gets what was judged and nothing else. Everything up to the body is
- * synchronous, so that a synchronous tool stays one and a generator tool returns its generator.
+ * Door-internal: step 1 of a call, receive: the private copy of its arguments, checked against the tool's schema, with
+ * everything that was true when it was made.
  */
 import { randomBytes } from 'node:crypto';
+import { parentCallId } from './call-context.ts';
 import type { DeriveEffects } from './effect/declare.ts';
 import type { Layer, Rules } from './layer.ts';
 import type { Subject } from './model/call.ts';
-import type { Basis, Decision, Detection, Ruling } from './model/decision.ts';
-import { allowRuling, denyRuling } from './model/decision.ts';
-import type { Effect } from './model/effect.ts';
+import type { Basis } from './model/decision.ts';
 import type { StepTiming } from './model/event.ts';
 import type { ParsedFlags } from './model/flags.ts';
 import type { CorrelationIds } from './model/session.ts';
-import { settle } from './policy/mode.ts';
 import { ambientAuditBaseUrl, auditUrlOf, currentScope, uuidOf } from './session.ts';
 import type { Scope } from './session.ts';
-import { integrityFault } from './tools/integrity.ts';
 import type { ToolSnapshot } from './tools/integrity.ts';
 import { receive } from './tools/receive.ts';
 import type { ArgumentFault } from './tools/receive.ts';
-import { applyRewrites } from './tools/rewrite.ts';
 import type { ToolShape } from './tools/shape.ts';
 import { callFlagsOf } from './with-flags.ts';
 
@@ -35,6 +28,7 @@ export interface GovernedTool {
   readonly faces: readonly object[];
   readonly snapshot: ToolSnapshot;
   readonly derive: DeriveEffects;
+  /** What is known before any call; a single call may turn out to be better or worse known. */
   readonly basis: Basis;
   readonly layers: readonly [Layer, ...Layer[]];
 }
@@ -62,16 +56,6 @@ export interface Request {
   readonly steps: readonly StepTiming[];
 }
 
-/** A request that was judged: what may run, and with which arguments. */
-export interface Verdict {
-  readonly request: Request;
-  readonly decision: Decision;
-  /** After validation and rewriting: what the body gets. */
-  readonly args: unknown;
-  readonly integrity: string | undefined;
-  readonly steps: readonly StepTiming[];
-}
-
 const processId = randomBytes(8).toString('hex');
 let calls = 0;
 
@@ -79,6 +63,9 @@ let calls = 0;
 const nextCallId = (): string => `${processId}-${(calls += 1).toString(36)}`;
 
 const since = (start: number): number => Math.round((performance.now() - start) * 1000) / 1000;
+
+/** Read once: looking into the environment costs as much as a whole decision. */
+const auditBaseUrl = ambientAuditBaseUrl();
 
 const idsOf = (callId: string, scope: Scope | undefined, rules: Rules, subject: Subject): CorrelationIds => {
   const session = scope?.session;
@@ -88,7 +75,7 @@ const idsOf = (callId: string, scope: Scope | undefined, rules: Rules, subject: 
     taskId: session?.taskId ?? `task-${callId}`,
     agentUuid: agentUuidOf(subject.agent),
     pipelineUuid: rules.pipelineUuid,
-    auditUrl: session === undefined ? auditUrlOf(ambientAuditBaseUrl(), sessionId) : session.auditUrl,
+    auditUrl: session === undefined ? auditUrlOf(auditBaseUrl, sessionId) : session.auditUrl,
   };
 };
 
@@ -112,7 +99,11 @@ const subjectOf = (tool: GovernedTool, scope: Scope | undefined): Subject => {
   return ANYBODY;
 };
 
-const signalsOf = (tool: GovernedTool, scope: Scope | undefined, context: readonly unknown[]): readonly AbortSignal[] => {
+const signalsOf = (
+  tool: GovernedTool,
+  scope: Scope | undefined,
+  context: readonly unknown[],
+): readonly AbortSignal[] => {
   let signals: AbortSignal[] | undefined;
   for (const layer of tool.layers) if (layer.signal !== undefined) (signals ??= []).push(layer.signal);
   if (scope?.signal !== undefined) (signals ??= []).push(scope.signal);
@@ -145,7 +136,7 @@ export const openRequest = (tool: GovernedTool, self: unknown, argv: readonly un
     self,
     context,
     callId,
-    parentCallId: scope?.parentCallId,
+    parentCallId: parentCallId(),
     scope,
     call,
     subject,
@@ -162,7 +153,7 @@ export const openRequest = (tool: GovernedTool, self: unknown, argv: readonly un
 
 const NO_CONTEXT: readonly unknown[] = Object.freeze([]);
 
-type Validated = { readonly args: unknown } | { readonly fault: NonNullable<Request['fault']> };
+export type Validated = { readonly args: unknown } | { readonly fault: NonNullable<Request['fault']> };
 
 /** Issues of a schema name what it expected; values never appear in a reason, so messages are cut to their first line. */
 const issuesText = (issues: readonly { readonly message: string; readonly path?: unknown }[]): string =>
@@ -206,7 +197,7 @@ export const validate = (request: Request): Validated | Promise<Validated> => {
   if (shape.validate === undefined) return { args: request.asked };
   try {
     const result = shape.validate(request.asked);
-    if (!(result instanceof Promise)) return validatedFrom(result as ValidationResult);
+    if (!(result instanceof Promise)) return validatedFrom(result);
     if (shape.bodyKind === 'async' || shape.bodyKind === 'async-generator') {
       return result.then(
         (late) => validatedFrom(late as ValidationResult),
@@ -218,101 +209,4 @@ export const validate = (request: Request): Validated | Promise<Validated> => {
   } catch {
     return invalid('the schema of this tool threw while it validated the arguments');
   }
-};
-
-const NO_EFFECTS: readonly Effect[] = Object.freeze([]);
-
-const faultRuling = (fault: NonNullable<Request['fault']>): Ruling => ({
-  ...denyRuling('check_integrity', fault.code, fault.at === '' ? fault.expected : `${fault.expected}, at ${fault.at}`),
-  hard: true,
-});
-
-const faultOfFaces = ({ faces, shape, snapshot }: GovernedTool): string | undefined => {
-  for (const face of faces) {
-    const fault = integrityFault(face, shape, snapshot);
-    if (fault !== undefined) return fault;
-  }
-  return undefined;
-};
-
-const INTACT = allowRuling('check_integrity');
-
-interface Judgement {
-  readonly decision: Decision;
-  readonly integrity: string | undefined;
-}
-
-const judgeLayer = (request: Request, rules: Rules, args: unknown, steps: StepTiming[]): Judgement => {
-  const { tool } = request;
-  const rulings: Ruling[] = [];
-  const effects: Effect[] = [];
-  let at = performance.now();
-  const took = (step: string, outcome: string): void => {
-    const now = performance.now();
-    steps.push({ step, duration_ms: Math.round((now - at) * 1000) / 1000, outcome });
-    at = now;
-  };
-  const derived = tool.derive(args);
-  took('derive', tool.basis);
-  const filter = rules.filterTools(tool.shape.name);
-  rulings.push(filter);
-  took('filter_tools', filter.outcome);
-  const integrity = faultOfFaces(tool);
-  rulings.push(
-    integrity === undefined ? INTACT : denyRuling('check_integrity', 'tool.changed', `${tool.shape.name}: ${integrity}`),
-  );
-  for (const found of derived) {
-    const { effect, ruling } = rules.effects(found);
-    effects.push(effect);
-    rulings.push(ruling);
-    took(ruling.step, ruling.outcome);
-  }
-  const { basis } = tool;
-  return { decision: settle(rules.flags.mode, { rulings, effects, basis, classification: 'PUBLIC' }), integrity };
-};
-
-/** A decision that could not be made is a deny under every mode; what broke is for the program, not for the model. */
-const brokenDecision = (request: Request, error: unknown): Decision => {
-  const name = error instanceof Error ? error.name : typeof error;
-  const ruling: Ruling = {
-    ...denyRuling('check_integrity', 'decision.threw', `the decision could not be made (${name}), and what cannot be decided is denied`),
-    hard: true,
-  };
-  return settle('enforce', { rulings: [ruling], effects: NO_EFFECTS, basis: request.tool.basis, classification: 'INTERNAL' });
-};
-
-/** Steps 2 and 3. Never throws: whatever throws inside a decision is a deny. */
-export const judge = (request: Request, validated: Validated): Verdict => {
-  const steps: StepTiming[] = [...request.steps];
-  if ('fault' in validated) {
-    const rulings = [faultRuling(validated.fault)];
-    const decision = settle('enforce', { rulings, effects: NO_EFFECTS, basis: request.tool.basis, classification: 'PUBLIC' });
-    return { request, decision, args: undefined, integrity: undefined, steps };
-  }
-  let { args } = validated;
-  try {
-    let decision: Decision | undefined;
-    let integrity: string | undefined;
-    for (const rules of request.rules) {
-      const judgement = judgeLayer(request, rules, args, steps);
-      if (judgement.decision.allowed && judgement.decision.rewrites.length > 0) {
-        args = applyRewrites(args, judgement.decision.rewrites);
-      }
-      decision = decision === undefined ? judgement.decision : combine(decision, judgement.decision);
-      integrity ??= judgement.integrity;
-      if (!decision.allowed) break;
-    }
-    return { request, decision: decision ?? brokenDecision(request, undefined), args, integrity, steps };
-  } catch (error) {
-    return { request, decision: brokenDecision(request, error), args, integrity: undefined, steps };
-  }
-};
-
-/** Two layers: both must allow. What the inner one saw was already rewritten by the outer one. */
-const combine = (outer: Decision, inner: Decision): Decision => {
-  const detections: readonly Detection[] = [...outer.detections, ...inner.detections];
-  const rewrites = [...outer.rewrites, ...inner.rewrites];
-  const flagged = outer.flagged || inner.flagged;
-  const wouldBlock = outer.wouldBlock ?? inner.wouldBlock;
-  return { ...inner, detections, rewrites, flagged, ...(wouldBlock !== undefined && { wouldBlock }) };
 };

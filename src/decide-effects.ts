@@ -6,15 +6,24 @@ import { openWorkspace } from './broker/file.ts';
 import type { Workspace } from './broker/file.ts';
 import type { LayerExtras } from './layer.ts';
 import type { Ruling } from './model/decision.ts';
-import { allowRuling, denyRuling, unreachable } from './model/decision.ts';
+import { denyRuling, unreachable } from './model/decision.ts';
 import type { Effect, FileEffect } from './model/effect.ts';
 import type { Flags } from './model/flags.ts';
+import { decideCommand } from './policy/command.ts';
+import type { CommandOptions } from './policy/command.ts';
+import { decideEmail } from './policy/email.ts';
 import { decideFile } from './policy/file.ts';
+import { decideNetwork } from './policy/network.ts';
+import { decideSql } from './policy/sql.ts';
+// Installs the parser that decideSql asks.
+import './check-sql.ts';
 
 export interface EffectRuling {
   /** The effect with what the world added to it (where a path leads). */
   readonly effect: Effect;
   readonly ruling: Ruling;
+  /** Of a message: everybody it would have gone to, before any rewriting. For the journal only. */
+  readonly recipients?: readonly string[];
 }
 
 export type EffectDeciders = (effect: Effect) => EffectRuling;
@@ -34,6 +43,10 @@ const workspaceAt = (root: string): Workspace => {
 const isWithin = (real: string, directory: string): boolean =>
   real === directory || real.startsWith(directory.endsWith('/') ? directory : `${directory}/`);
 
+/** Writing in it, or taking away a directory above it. */
+const reaches = ({ operation }: FileEffect, real: string, directory: string): boolean =>
+  isWithin(real, directory) || ((operation === 'remove' || operation === 'rename') && isWithin(directory, real));
+
 export interface DeciderOptions {
   readonly flags: Flags;
   readonly workspace: string;
@@ -42,17 +55,28 @@ export interface DeciderOptions {
   readonly extras: LayerExtras;
 }
 
-export const compileEffectDeciders = ({ flags, workspace, protectedPaths }: DeciderOptions): EffectDeciders => {
+export const compileEffectDeciders = ({ flags, workspace, protectedPaths, extras }: DeciderOptions): EffectDeciders => {
   const decideFileEffect = (effect: FileEffect): EffectRuling => {
     // Without a restriction where a path leads changes nothing, and asking the kernel for it costs a microsecond.
     if (flags.files === 'allow' || flags.files === 'block') return { effect, ruling: decideFile(effect, flags.files) };
     const judged: FileEffect = { ...effect, ...workspaceAt(workspace).resolve(effect.path, effect) };
     const { resolved } = judged;
-    if (judged.access === 'write' && resolved !== undefined && protectedPaths.some((path) => isWithin(resolved.real, path))) {
+    if (
+      judged.access === 'write' &&
+      resolved !== undefined &&
+      protectedPaths.some((path) => reaches(judged, resolved.real, path))
+    ) {
       const reason = 'writing to the journal is not allowed: a record that a tool can change proves nothing';
       return { effect: judged, ruling: denyRuling('check_files', 'file.journal', reason) };
     }
     return { effect: judged, ruling: decideFile(judged, flags.files) };
+  };
+
+  const { network = {}, commands = {}, harmlessFunctions } = extras;
+  const sqlOptions = harmlessFunctions === undefined ? {} : { harmlessFunctions };
+  const commandOptions: CommandOptions = {
+    ...commands,
+    networkLimited: network.allowedDomains !== undefined,
   };
 
   return (effect) => {
@@ -60,13 +84,20 @@ export const compileEffectDeciders = ({ flags, workspace, protectedPaths }: Deci
       case 'file':
         return decideFileEffect(effect);
       case 'sql':
-        return { effect, ruling: allowRuling('check_db') };
-      case 'email':
-        return { effect, ruling: allowRuling('check_email') };
+        return { effect, ruling: decideSql(effect, flags.db, sqlOptions) };
+      case 'email': {
+        const { originalRecipients, ...ruling } = decideEmail(effect, flags.email);
+        return { effect, ruling, recipients: originalRecipients };
+      }
       case 'network':
-        return { effect, ruling: allowRuling('check_exfiltration') };
-      case 'command':
-        return { effect, ruling: allowRuling('check_command') };
+        return { effect, ruling: decideNetwork(effect, network) };
+      case 'command': {
+        const { tier } = effect;
+        return {
+          effect,
+          ruling: decideCommand(effect, flags, tier === undefined ? commandOptions : { ...commandOptions, tier }),
+        };
+      }
       default:
         return unreachable(effect);
     }

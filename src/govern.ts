@@ -4,6 +4,10 @@ import { join, resolve } from 'node:path';
 import type { GovernedTool } from './call.ts';
 import type { DeriveEffects } from './effect/declare.ts';
 import { compileDeclaration } from './effect/declare.ts';
+import { compileInference } from './effect/infer.ts';
+import { createRepeatGuard } from './budget.ts';
+import type { RepeatOptions } from './budget.ts';
+import { prepareSqlNow } from './check-sql.ts';
 import { sharedJournal } from './journals.ts';
 import type { JournalSettings } from './journals.ts';
 import type { Layer, LayerExtras } from './layer.ts';
@@ -21,7 +25,7 @@ import { parseFlags, requireFlags } from './policy/flags.ts';
 import { callTool, checkCall } from './run.ts';
 import { snapshotOf } from './tools/integrity.ts';
 import type { AnyFunction, ToolShape } from './tools/shape.ts';
-import { shapeOf } from './tools/shape.ts';
+import { jsonSchemaOf, shapeOf } from './tools/shape.ts';
 
 export interface GovernOptions extends LayerExtras {
   /** `'mode=observe, pii=mask'` or `{mode: 'observe', pii: 'mask'}`; over `TAPPASS_FLAGS`, under session and call. */
@@ -43,6 +47,10 @@ export interface GovernOptions extends LayerExtras {
   readonly limits?: Partial<Limits>;
   /** Called with every event after it is recorded. */
   readonly onEvent?: (event: JournalEntry) => void;
+  /** Throw `RedactionApplied`, which carries the redacted result, where a result was redacted. Default: return it. */
+  readonly raiseOnRedaction?: boolean;
+  /** Detect the same call repeated too often in one session (`repeated_call`; blocks under lockdown). Default: off. */
+  readonly loopGuard?: true | RepeatOptions;
 }
 
 /** Which tools are judged by what they declare, by inference, or by name alone. */
@@ -88,7 +96,9 @@ const workspaceOf = (option: string | undefined): string => {
 const lockedOf = (names: readonly string[]): ReadonlySet<FlagName> => {
   const unknown = names.find((name) => !(FLAG_NAMES as readonly string[]).includes(name));
   if (unknown === undefined) return new Set(names as readonly FlagName[]);
-  throw new TapPassConfigError(`Expected \`locked\` to name flags (${FLAG_NAMES.join(', ')}), got ${JSON.stringify(unknown)}`);
+  throw new TapPassConfigError(
+    `Expected \`locked\` to name flags (${FLAG_NAMES.join(', ')}), got ${JSON.stringify(unknown)}`,
+  );
 };
 
 const OPTION_NAMES = new Set([
@@ -105,13 +115,20 @@ const OPTION_NAMES = new Set([
   'network',
   'commands',
   'harmlessFunctions',
+  'content',
+  'rate',
+  'ledger',
+  'raiseOnRedaction',
+  'loopGuard',
 ]);
 
 /** Each limit must be a bound: a value that compares false with everything would bound nothing. */
 const limitsOf = (given: Partial<Limits>): Limits => {
   for (const [name, value] of Object.entries(given) as [string, unknown][]) {
     if (!(name in DEFAULT_LIMITS) || typeof value !== 'number' || !(value > 0)) {
-      throw new TapPassConfigError(`Expected \`limits.${name}\` to be a known limit and a positive number, got ${String(value)}`);
+      throw new TapPassConfigError(
+        `Expected \`limits.${name}\` to be a known limit and a positive number, got ${String(value)}`,
+      );
     }
   }
   return { ...DEFAULT_LIMITS, ...given };
@@ -120,7 +137,9 @@ const limitsOf = (given: Partial<Limits>): Limits => {
 const layerOf = (options: GovernOptions, inherits: boolean): Layer => {
   const unknown = Object.keys(options).find((name) => !OPTION_NAMES.has(name));
   if (unknown !== undefined) {
-    throw new TapPassConfigError(`Expected options of govern() to be among ${[...OPTION_NAMES].join(', ')}, got \`${unknown}\``);
+    throw new TapPassConfigError(
+      `Expected options of govern() to be among ${[...OPTION_NAMES].join(', ')}, got \`${unknown}\``,
+    );
   }
   const { flags = {}, strictFlags = false, audit } = options;
   const read = strictFlags ? requireFlags : parseFlags;
@@ -133,7 +152,7 @@ const layerOf = (options: GovernOptions, inherits: boolean): Layer => {
   else if (audit === undefined) sink = () => sharedJournal(settings);
   else if (isSink(audit)) sink = () => audit;
   else sink = () => sharedJournal(audit);
-  const { network, commands, harmlessFunctions } = options;
+  const { network, commands, harmlessFunctions, content, rate, ledger, loopGuard } = options;
   return makeLayer({
     parsed,
     environment,
@@ -145,21 +164,42 @@ const layerOf = (options: GovernOptions, inherits: boolean): Layer => {
     signal: options.signal,
     onEvent: options.onEvent,
     sink,
-    protectedPaths: [typeof audit === 'object' && !isSink(audit) ? resolve(audit.dir) : settings.dir],
+    protectedPaths: [
+      join(workspace, '.tappass'),
+      ...(typeof audit === 'object' && !isSink(audit) ? [resolve(audit.dir)] : []),
+    ],
     extras: {
       ...(network !== undefined && { network }),
       ...(commands !== undefined && { commands }),
       ...(harmlessFunctions !== undefined && { harmlessFunctions }),
+      ...(content !== undefined && { content }),
+      ...(rate !== undefined && { rate }),
+      ...(ledger !== undefined && { ledger }),
     },
+    repeatGuard: loopGuard === undefined ? undefined : createRepeatGuard(loopGuard === true ? {} : loopGuard),
+    raiseOnRedaction: options.raiseOnRedaction === true,
   });
 };
 
-const NO_EFFECTS: readonly never[] = Object.freeze([]);
-
-const derivationOf = (shape: ToolShape, declared: EffectDeclaration | undefined): { derive: DeriveEffects; basis: Basis } => {
-  const positions = shape.kind === 'object' ? undefined : new Map(shape.parameterNames.map((name, index) => [name, index]));
-  if (declared !== undefined) return { derive: compileDeclaration(shape.name, declared, positions), basis: 'declared' };
-  return { derive: () => NO_EFFECTS, basis: 'unknown' };
+const derivationOf = (
+  shape: ToolShape,
+  declared: EffectDeclaration | undefined,
+): { derive: DeriveEffects; basis: Basis } => {
+  const positions =
+    shape.kind === 'object' ? undefined : new Map(shape.parameterNames.map((name, index) => [name, index]));
+  if (declared !== undefined) {
+    // Read now what the first statement would need: after a lock-down the files may be out of reach.
+    if (declared.sql !== undefined) prepareSqlNow();
+    return { derive: compileDeclaration(shape.name, declared, positions), basis: 'declared' };
+  }
+  const derive = compileInference({
+    name: shape.name,
+    description: shape.description,
+    schema: jsonSchemaOf(shape.schema),
+    parameterNames: shape.parameterNames,
+  });
+  // Asked with nothing, the inference says what the name alone tells.
+  return { derive, basis: derive(shape.kind === 'function' ? [] : {}).basis };
 };
 
 const defineHidden = (target: object, name: string, value: unknown): void => {
@@ -203,7 +243,8 @@ const wrap = (tool: unknown, key: string | undefined, where: string, options: Go
   const original = inner?.original ?? (tool as object);
   const faces: object[] = inner === undefined ? [original] : [...inner.faces];
   const declared = options.effects?.[shape.name] ?? shape.declared;
-  const derivation = inner !== undefined && options.effects?.[shape.name] === undefined ? inner : derivationOf(shape, declared);
+  const derivation =
+    inner !== undefined && options.effects?.[shape.name] === undefined ? inner : derivationOf(shape, declared);
   const state: GovernedTool = {
     shape,
     original,
@@ -262,7 +303,9 @@ const requireKnown = (options: GovernOptions, states: readonly GovernedTool[]): 
 export const govern = <const T extends Tools>(tools: T, options: GovernOptions = {}): Governed<T> => {
   const isList = Array.isArray(tools);
   if (!isList && (typeof tools !== 'object' || (tools as unknown) === null)) {
-    throw new TapPassConfigError(`Expected an array or a record of tools, got ${typeof tools}; wrap a single tool: govern([tool])`);
+    throw new TapPassConfigError(
+      `Expected an array or a record of tools, got ${typeof tools}; wrap a single tool: govern([tool])`,
+    );
   }
   const entries = Object.entries(tools) as [string, unknown][];
   const inherits = entries.length > 0 && entries.every(([, tool]) => governed.has(tool as object));

@@ -2,17 +2,24 @@
  * Door-internal: one layer of governance around a tool, made by one `govern()`: its flags and locks, its workspace, its
  * journal. A tool governed twice has two layers; both decide, one record is written.
  */
+import type { Budget } from './budget.ts';
+import { createBudget, createMemoryLedger } from './budget.ts';
+import type { ContentScanner, ContentScannerOptions } from './content/scanner.ts';
+import { createContentScanner } from './content/scanner.ts';
+import type { EffectDeciders } from './decide-effects.ts';
+import { compileEffectDeciders } from './decide-effects.ts';
+import type { LedgerStore, RateLimit } from './model/budget.ts';
 import type { Subject } from './model/call.ts';
+import type { Detection, Ruling } from './model/decision.ts';
 import type { EventSink, JournalEntry } from './model/event.ts';
 import type { FlagName, Flags, IgnoredFlag, ParsedFlags } from './model/flags.ts';
 import type { Limits } from './model/limits.ts';
-import type { Ruling } from './model/decision.ts';
+import type { CommandOptions } from './policy/command.ts';
 import { mergeFlags } from './policy/locks.ts';
+import type { NetworkOptions } from './policy/network.ts';
 import { compileTools } from './policy/tools.ts';
-import { uuidOf } from './session.ts';
 import type { Scope } from './session.ts';
-import type { EffectDeciders } from './decide-effects.ts';
-import { compileEffectDeciders } from './decide-effects.ts';
+import { uuidOf } from './session.ts';
 
 /** Flags of one precedence level, compiled: what a call is judged by. */
 export interface Rules {
@@ -20,9 +27,33 @@ export interface Rules {
   readonly ignored: readonly IgnoredFlag[];
   readonly filterTools: (tool: string) => Ruling;
   readonly effects: EffectDeciders;
+  readonly scanner: ContentScanner;
+  /** Absent where nothing is counted: no cap, no rate. */
+  readonly budget: Budget | undefined;
   /** Names this set of rules on every event. */
   readonly pipelineUuid: string;
 }
+
+/** Options of single deciders, passed through unread. */
+export interface LayerExtras {
+  /** Where data may be sent. Not configured: anywhere but to cloud metadata and link-local addresses. */
+  readonly network?: NetworkOptions;
+  /** Which programs shell-like tools may start outside a sandbox. */
+  readonly commands?: Pick<CommandOptions, 'commands'>;
+  /** Database functions of the program's own that have no effects. */
+  readonly harmlessFunctions?: readonly string[];
+  /** Further detectors, registered secrets, names and addresses. */
+  readonly content?: Omit<ContentScannerOptions, 'pii' | 'secrets'>;
+  readonly rate?: RateLimit;
+  /** Where spending is remembered. Default: this process's memory, shared by everything it governs. */
+  readonly ledger?: LedgerStore;
+}
+
+/** Says whether a call repeats itself too often. */
+export type RepeatGuard = (
+  call: { readonly sessionId: string; readonly tool: string; readonly digest: string },
+  now: number,
+) => Detection | undefined;
 
 export interface LayerOptions {
   readonly parsed: ParsedFlags;
@@ -38,31 +69,39 @@ export interface LayerOptions {
   readonly sink: () => EventSink | undefined;
   readonly protectedPaths: readonly string[];
   readonly extras: LayerExtras;
-}
-
-/** Options of single deciders, passed through unread. */
-export interface LayerExtras {
-  readonly network?: { readonly allowedDomains?: readonly string[] };
-  readonly commands?: { readonly allow?: readonly string[] };
-  readonly harmlessFunctions?: readonly string[];
+  readonly repeatGuard: RepeatGuard | undefined;
+  readonly raiseOnRedaction: boolean;
 }
 
 export interface Layer extends LayerOptions {
+  /** Stands for the session in budgets where there is none: everything this layer governs outside sessions. */
+  readonly id: string;
   /** The rules in force here and now: those of the layer, the session around the call and the call itself, merged. */
   rulesFor(scope: Scope | undefined, call: ParsedFlags | undefined): Rules;
 }
 
+let layers = 0;
+
 export const makeLayer = (options: LayerOptions): Layer => {
+  const { workspace, protectedPaths, extras } = options;
+
+  const budgetFor = (flags: Flags): Budget | undefined => {
+    const { rate, ledger } = extras;
+    if (flags.budget === 'unlimited' && rate === undefined) return undefined;
+    return createBudget({
+      flag: flags.budget,
+      store: ledger ?? processLedger(),
+      ...(rate !== undefined && { rate }),
+    });
+  };
+
   const compile = (flags: Flags, ignored: readonly IgnoredFlag[]): Rules => ({
     flags: Object.freeze(flags),
     ignored: Object.freeze(ignored),
     filterTools: compileTools(flags.tools),
-    effects: compileEffectDeciders({
-      flags,
-      workspace: options.workspace,
-      protectedPaths: options.protectedPaths,
-      extras: options.extras,
-    }),
+    effects: compileEffectDeciders({ flags, workspace, protectedPaths, extras }),
+    scanner: createContentScanner({ ...extras.content, pii: flags.pii, secrets: flags.secrets }),
+    budget: budgetFor(flags),
     pipelineUuid: uuidOf(`pipeline:${JSON.stringify(flags)}`),
   });
   const own = compile(options.base, [...options.environment.ignored, ...options.parsed.ignored]);
@@ -87,5 +126,10 @@ export const makeLayer = (options: LayerOptions): Layer => {
     known.set(call, merged);
     return merged;
   };
-  return { ...options, rulesFor };
+  layers += 1;
+  return { ...options, id: `govern-${String(layers)}`, rulesFor };
 };
+
+let ledgerOfProcess: LedgerStore | undefined;
+
+const processLedger = (): LedgerStore => (ledgerOfProcess ??= createMemoryLedger());

@@ -1,9 +1,12 @@
 /** Door-internal: what a call leaves in the journal, before it acts and after. No record, no act. */
 import { hash } from 'node:crypto';
 import { channel } from 'node:diagnostics_channel';
-import type { Request, Verdict } from './call.ts';
+import type { Request } from './call.ts';
+import { higher } from './content/classify.ts';
+import type { Verdict } from './judge.ts';
 import { canonicalize, trustCanonicalJson } from './model/canonical.ts';
-import type { Classification, Detection } from './model/decision.ts';
+import type { Classification, Detection, Step } from './model/decision.ts';
+import { unreachable } from './model/decision.ts';
 import { TapPassError } from './model/errors.ts';
 import type { Effect } from './model/effect.ts';
 import type { CallDecided, CallEnded, CallOutcome, EventSink, JournalEntry, StepTiming } from './model/event.ts';
@@ -64,42 +67,71 @@ const correlation = ({ ids, subject, tool, callId, parentCallId }: Request) => (
 });
 
 /** What the journal says of an effect: facts for replay, not the whole message or statement, which are in `args`. */
-const effectFacts = (effect: Effect): unknown => {
+const effectFacts = (effect: Effect, recipients: Verdict['recipients']): unknown => {
   switch (effect.kind) {
     case 'file': {
       const { kind, operation, pointer, resolved, fault } = effect;
-      return { kind, operation, pointer, ...(resolved !== undefined && { resolved }), ...(fault !== undefined && { fault }) };
+      return {
+        kind,
+        operation,
+        pointer,
+        ...(resolved !== undefined && { resolved }),
+        ...(fault !== undefined && { fault }),
+      };
     }
     case 'sql':
       return { kind: effect.kind, pointer: effect.pointer, dialect: effect.dialect };
     case 'email':
+      return { kind: effect.kind, pointer: effect.pointer, recipients: recipients.get(effect.pointer) ?? NONE };
     case 'network':
     case 'command':
       return { kind: effect.kind, pointer: effect.pointer };
+    default:
+      return unreachable(effect);
   }
 };
 
 const NONE: readonly never[] = Object.freeze([]);
 
-const argumentFields = (request: Request, argsText: string): Pick<CallDecided, 'args' | 'args_truncated'> => {
-  const most = request.tool.layers[0].limits.recordedBytes;
-  if (argsText.length <= most) return { args: trustCanonicalJson(argsText) };
-  return { args: argsText.slice(0, Math.min(most, 1024)), args_truncated: true };
+/** Masks what the content flags look for: everything found is masked here, also what a flag lets through to the tool. */
+type Mask = <T>(value: T) => T;
+
+const maskFor = (request: Request): Mask => {
+  const scanners = request.rules.map(({ scanner }) => scanner);
+  return <T>(value: T): T => {
+    let masked: unknown = value;
+    for (const scanner of scanners) masked = scanner.record(masked).value;
+    return masked as T;
+  };
 };
 
-const decidedEntry = ({ request, decision, steps }: Verdict): CallDecided => {
+const argumentFields = (
+  request: Request,
+  argsText: string,
+  masked: unknown,
+): Pick<CallDecided, 'args' | 'args_truncated'> => {
+  const most = request.tool.layers[0].limits.recordedBytes;
+  const text = masked === request.asked ? argsText : canonicalize(asJson(masked));
+  if (text.length <= most) return { args: trustCanonicalJson(text) };
+  // Cut after masking: half a secret at the cut would no longer look like one.
+  return { args: text.slice(0, Math.min(most, 1024)).toWellFormed(), args_truncated: true };
+};
+
+const decidedEntry = ({ request, decision, steps, recipients, recorded: masked }: Verdict): CallDecided => {
   const rules = request.rules[0];
   if (rules === undefined) throw new TypeError('Expected at least one layer of rules');
   const argsText = canonicalize(request.isJson ? request.asked : asJson(request.asked));
-  return {
+  const isClean = masked === request.asked;
+  const { effects, rewrites } = decision;
+  const entry: CallDecided = {
     type: 'call-decided',
     ...correlation(request),
     outcome: decision.outcome,
-    ...argumentFields(request, argsText),
+    ...argumentFields(request, argsText, masked),
     args_sha256: hash('sha256', argsText, 'hex'),
     effects: decision.basis,
-    effect_list: decision.effects.length === 0 ? NONE : decision.effects.map(effectFacts),
-    ...(decision.rewrites.length > 0 && { rewrites: decision.rewrites.map(rewriteFields) }),
+    effect_list: effects.length === 0 ? NONE : effects.map((effect) => effectFacts(effect, recipients)),
+    ...(rewrites.length > 0 && { rewrites: rewrites.map(rewriteFields) }),
     blocked: !decision.allowed,
     ...(decision.blockedBy !== undefined && {
       blocked_by: decision.blockedBy,
@@ -119,6 +151,16 @@ const decidedEntry = ({ request, decision, steps }: Verdict): CallDecided => {
     detections: decision.detections,
     classification: decision.classification,
     steps,
+  };
+  if (isClean) return entry;
+  const mask = maskFor(request);
+  // Where the arguments held something to mask, what was derived from them may hold it too.
+  const { effect_list, reason, would_block } = entry;
+  return {
+    ...entry,
+    ...mask({ effect_list, rewrites: entry.rewrites ?? NONE, detections: entry.detections }),
+    ...(reason !== undefined && { reason: mask(reason) }),
+    ...(would_block !== undefined && { would_block: { ...would_block, reason: mask(would_block.reason) } }),
   };
 };
 
@@ -161,7 +203,10 @@ export const recorded = async (request: Request): Promise<void> => {
 
 export interface Ending {
   readonly outcome: CallOutcome;
+  /** What the body threw. */
   readonly error?: unknown;
+  /** The result was withheld. */
+  readonly withheld?: { readonly blockedBy: Step; readonly reason: string };
   readonly detections?: readonly Detection[];
   readonly classification?: Classification;
   readonly steps: readonly StepTiming[];
@@ -169,10 +214,15 @@ export interface Ending {
 
 const MAX_MESSAGE = 2000;
 
-const errorFields = (error: unknown): { name: string; message: string } => {
+const errorFields = (error: unknown, mask: Mask): { name: string; message: string } => {
   try {
-    if (error instanceof Error) return { name: error.name, message: error.message.slice(0, MAX_MESSAGE).toWellFormed() };
-    return { name: typeof error, message: (typeof error === 'string' ? error : '').slice(0, MAX_MESSAGE).toWellFormed() };
+    const name = error instanceof Error ? error.name : typeof error;
+    const message = error instanceof Error ? error.message : typeof error === 'string' ? error : '';
+    // Masked whole, then cut: half a secret no longer looks like one.
+    return {
+      name: mask(name).slice(0, 200).toWellFormed(),
+      message: mask(message).slice(0, MAX_MESSAGE).toWellFormed(),
+    };
   } catch {
     return { name: 'unreadable', message: '' };
   }
@@ -180,15 +230,17 @@ const errorFields = (error: unknown): { name: string; message: string } => {
 
 /** Step 7. Never throws: the body has run, so an end that cannot be written now is owed and denies the next call. */
 export const recordEnded = ({ request, decision }: Verdict, ending: Ending): void => {
+  const mask = maskFor(request);
   const entry: CallEnded = {
     type: 'call-ended',
     ...correlation(request),
     outcome: ending.outcome,
-    blocked: !decision.allowed,
-    ...(decision.blockedBy !== undefined && { blocked_by: decision.blockedBy, reason: decision.reason ?? '' }),
-    ...('error' in ending && { error: errorFields(ending.error) }),
+    blocked: !decision.allowed || ending.withheld !== undefined,
+    ...(decision.blockedBy !== undefined && { blocked_by: decision.blockedBy, reason: mask(decision.reason ?? '') }),
+    ...(ending.withheld !== undefined && { blocked_by: ending.withheld.blockedBy, reason: ending.withheld.reason }),
+    ...('error' in ending && { error: errorFields(ending.error, mask) }),
     detections: ending.detections ?? NONE,
-    classification: ending.classification ?? decision.classification,
+    classification: higher(ending.classification ?? 'PUBLIC', decision.classification),
     duration_ms: Math.round((performance.now() - request.startedAt) * 1000) / 1000,
     steps: ending.steps,
   };

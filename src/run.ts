@@ -2,10 +2,18 @@
  * Door-internal: steps 4 to 7 of a call, for each kind of body. A body that throws, never settles, returns a thenable or
  * is a generator ends in exactly one `call-ended`.
  */
-import type { GovernedTool, Request, Verdict } from './call.ts';
-import { judge, openRequest, validate } from './call.ts';
-import { PolicyBlockError, ToolIntegrityViolation } from './model/errors.ts';
+import type { GovernedTool, Request } from './call.ts';
+import { openRequest, validate } from './call.ts';
+import { release } from './fulfil.ts';
+import type { Released } from './fulfil.ts';
+import { giveBack, judge } from './judge.ts';
+import type { Verdict } from './judge.ts';
+import { PolicyBlockError, RedactionApplied, ToolIntegrityViolation } from './model/errors.ts';
+import { unreachable } from './model/decision.ts';
+import type { Decision } from './model/decision.ts';
 import type { CallOutcome } from './model/event.ts';
+import { grantFor } from './model/grant.ts';
+import type { ToolContext } from './tools/define.ts';
 import { recordDecided, recorded, recordEnded } from './record.ts';
 
 const since = (start: number): number => Math.round((performance.now() - start) * 1000) / 1000;
@@ -41,7 +49,12 @@ const refuseWhenCancelled = (request: Request): void => {
 /** Records the decision; throws for a denial and for a journal that cannot be written. */
 const admit = (verdict: Verdict, durable: boolean): Run => {
   const started = performance.now();
-  recordDecided(verdict, durable);
+  try {
+    recordDecided(verdict, durable);
+  } catch (error) {
+    giveBack(verdict.held);
+    throw error;
+  }
   const recordMs = since(started);
   if (!verdict.decision.allowed) {
     recordEnded(verdict, { outcome: 'denied', steps: [{ step: 'record', duration_ms: recordMs }] });
@@ -50,10 +63,18 @@ const admit = (verdict: Verdict, durable: boolean): Run => {
   return { verdict, recordMs, runsFrom: performance.now() };
 };
 
-const end = (run: Run, outcome: CallOutcome, error?: { readonly thrown: unknown }): void => {
+interface Ended {
+  readonly thrown?: { readonly error: unknown };
+  readonly released?: Released;
+}
+
+const end = (run: Run, outcome: CallOutcome, { thrown, released }: Ended = {}): void => {
+  if (outcome === 'returned') settleCost(run.verdict, released?.value);
   recordEnded(run.verdict, {
     outcome,
-    ...(error !== undefined && { error: error.thrown }),
+    ...(thrown !== undefined && { error: thrown.error }),
+    ...(released?.withheld !== undefined && { withheld: released.withheld }),
+    ...(released !== undefined && { detections: released.detections, classification: released.classification }),
     steps: [
       { step: 'record', duration_ms: run.recordMs },
       { step: 'run', duration_ms: since(run.runsFrom) },
@@ -61,12 +82,39 @@ const end = (run: Run, outcome: CallOutcome, error?: { readonly thrown: unknown 
   });
 };
 
-const startBody = ({ request, args }: Verdict): unknown => {
+/** What it came to, where the price depends on the result; a price that cannot be told stays as it was reserved. */
+const settleCost = ({ request, args, held }: Verdict, result: unknown): void => {
+  const { cost } = request.tool.shape;
+  if (held.length === 0 || typeof cost !== 'function') return;
+  try {
+    const usd: unknown = (cost as (input: unknown, result: unknown) => unknown)(args, result);
+    if (typeof usd === 'number' && usd >= 0 && Number.isFinite(usd)) {
+      for (const { budget, reservation } of held) budget.settle(reservation, { usd });
+    }
+  } catch {
+    // The reservation stands: it is the most that was known before the call.
+  }
+};
+
+const startBody = ({ request, args, decision }: Verdict): unknown => {
   const { shape, original } = request.tool;
   if (shape.kind === 'function') return Reflect.apply(shape.body, request.self, args as unknown[]);
-  const context = request.context.length > 0 ? request.context : [{ callId: request.callId, ...firstSignal(request) }];
+  const context = request.context.length > 0 ? request.context : [contextOf(request, decision)];
   return Reflect.apply(shape.body, original, [args, ...context]);
 };
+
+/** How long the permission of a call lasts, in milliseconds: far longer than a call, not for ever. */
+const GRANT_MS = 3_600_000;
+
+const contextOf = (request: Request, decision: Decision): ToolContext => ({
+  callId: request.callId,
+  // Made when a body asks: most never do.
+  get grants() {
+    const expiresAt = Date.now() + GRANT_MS;
+    return decision.effects.flatMap((effect) => grantFor(decision, effect, request.callId, expiresAt) ?? []);
+  },
+  ...firstSignal(request),
+});
 
 const firstSignal = ({ signals }: Request): { readonly signal?: AbortSignal } => {
   const [first, ...more] = signals;
@@ -95,24 +143,50 @@ const settledOrCancelled = (pending: PromiseLike<unknown>, signals: readonly Abo
       if (signal.aborted) onAbort();
       else signal.addEventListener('abort', onAbort, { once: true });
     }
-    Promise.resolve(pending).then(resolve, reject).finally(stop).catch(() => undefined);
+    Promise.resolve(pending)
+      .then(resolve, reject)
+      .finally(stop)
+      .catch(() => undefined);
   });
 };
 
 const reasonOf = (signals: readonly AbortSignal[]): unknown => signals.find((signal) => signal.aborted)?.reason;
 
-/** Step 6: what goes back to the caller. */
-const fulfil = (_run: Run, result: unknown): unknown => result;
-
+/** Step 6: what goes back to the caller, masked or withheld as the flags say; then step 7. */
 const finish = (run: Run, result: unknown): unknown => {
-  const value = fulfil(run, result);
-  end(run, 'returned');
-  return value;
+  const released = release(run.verdict, result);
+  end(run, 'returned', { released });
+  return handOver(run, released);
 };
 
-const fail = (run: Run, thrown: unknown): never => {
-  end(run, 'threw', { thrown });
-  throw thrown;
+const handOver = ({ verdict }: Run, released: Released): unknown => {
+  const { request } = verdict;
+  if (released.withheld !== undefined) {
+    const { blockedBy, reason, code } = released.withheld;
+    throw new PolicyBlockError(
+      {
+        blockedBy,
+        reason,
+        reasonCode: code,
+        classification: released.classification,
+        tool: request.tool.shape.name,
+        callId: request.callId,
+      },
+      request.ids,
+    );
+  }
+  if (released.redactions.length > 0 && request.tool.layers.some(({ raiseOnRedaction }) => raiseOnRedaction)) {
+    throw new RedactionApplied(released.redactions, released.value, request.ids);
+  }
+  return released.value;
+};
+
+/** What the body threw goes back masked like a result; where that is withheld, the block goes back in its place. */
+const fail = (run: Run, error: unknown): never => {
+  const released = release(run.verdict, error);
+  end(run, 'threw', { thrown: { error }, released });
+  if (released.withheld !== undefined) handOver(run, released);
+  throw released.value;
 };
 
 const finishLater = async (run: Run, pending: PromiseLike<unknown>): Promise<unknown> => {
@@ -173,6 +247,12 @@ const callAsync = async (request: Request): Promise<unknown> => {
   return finishLater(run, result as PromiseLike<unknown>);
 };
 
+/** One value of a stream. The call ends when the stream does, so a withheld value ends both. */
+const passOn = (run: Run, value: unknown): unknown => {
+  const released = release(run.verdict, value);
+  return released.withheld === undefined ? released.value : handOver(run, released);
+};
+
 function* driveGenerator(run: Run, body: Iterator<unknown, unknown, unknown>): Generator {
   let ended = false;
   try {
@@ -181,7 +261,7 @@ function* driveGenerator(run: Run, body: Iterator<unknown, unknown, unknown>): G
       let sent: unknown;
       let thrown: { readonly error: unknown } | undefined;
       try {
-        sent = yield fulfil(run, step.value);
+        sent = yield passOn(run, step.value);
       } catch (error) {
         thrown = { error };
       }
@@ -206,7 +286,9 @@ function* driveGenerator(run: Run, body: Iterator<unknown, unknown, unknown>): G
 async function* driveAsyncGenerator(run: Run, body: AsyncIterator<unknown, unknown, unknown>): AsyncGenerator {
   const { signals } = run.verdict.request;
   let ended = false;
-  const take = async (pending: Promise<IteratorResult<unknown, unknown>>): Promise<IteratorResult<unknown, unknown>> => {
+  const take = async (
+    pending: Promise<IteratorResult<unknown, unknown>>,
+  ): Promise<IteratorResult<unknown, unknown>> => {
     const step = await settledOrCancelled(pending, signals);
     if (step === CANCELLED) {
       ended = true;
@@ -221,7 +303,7 @@ async function* driveAsyncGenerator(run: Run, body: AsyncIterator<unknown, unkno
       let sent: unknown;
       let thrown: { readonly error: unknown } | undefined;
       try {
-        sent = yield fulfil(run, step.value);
+        sent = yield passOn(run, step.value);
       } catch (error) {
         thrown = { error };
       }
@@ -272,11 +354,13 @@ export const callTool = (tool: GovernedTool, self: unknown, argv: readonly unkno
       return callAsyncGenerator(request);
     case 'sync':
       return callSync(request);
+    default:
+      return unreachable(tool.shape.bodyKind);
   }
 };
 
 /** What would be decided, by the same path, without a record and without running anything. */
 export const checkCall = async (tool: GovernedTool, argv: readonly unknown[]): Promise<Verdict['decision']> => {
   const request = openRequest(tool, undefined, argv);
-  return judge(request, await validate(request)).decision;
+  return judge(request, await validate(request), true).decision;
 };

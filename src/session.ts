@@ -22,14 +22,11 @@ export interface SessionOptions {
 
 /** What the doors know of the scope they are called in, beyond the public session. */
 export interface Scope {
-  /** Absent where only a parent call is known. */
-  readonly session: Session | undefined;
+  readonly session: Session;
   readonly given: Partial<Flags>;
   readonly ignored: readonly IgnoredFlag[];
   readonly signal: AbortSignal | undefined;
   readonly auditBaseUrl: string | undefined;
-  /** The governed call from inside which calls are being made (a guest's tool call). */
-  readonly parentCallId: string | undefined;
 }
 
 const scopes = new AsyncLocalStorage<Scope>();
@@ -73,7 +70,6 @@ export const tappassSession = <R>(options: SessionOptions, fn: (session: Session
     ignored: [...(outer?.ignored ?? []), ...parsed.ignored],
     signal: signals.length > 1 ? AbortSignal.any(signals) : signals[0],
     auditBaseUrl,
-    parentCallId: outer?.parentCallId,
   });
   return scopes.run(scope, () => fn(session));
 };
@@ -83,16 +79,4 @@ export const currentSession = (): Session | null => scopes.getStore()?.session ?
 
 export const currentScope = (): Scope | undefined => scopes.getStore();
 
-/** Runs `fn` so that the governed calls it makes name `callId` as the call they were made for. */
-export const withParentCall = <R>(callId: string, fn: () => R): R => {
-  const outer = scopes.getStore();
-  const scope: Scope = {
-    session: outer?.session,
-    given: outer?.given ?? {},
-    ignored: outer?.ignored ?? [],
-    signal: outer?.signal,
-    auditBaseUrl: outer?.auditBaseUrl,
-    parentCallId: callId,
-  };
-  return scopes.run(scope, fn);
-};
+export { withParentCall } from './call-context.ts';

@@ -96,8 +96,10 @@ export class BackwardLines {
   }
 
   #withFile(use: (fd: number) => void): void {
-    const fd = openSync(this.#path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    // A pipe in the directory would otherwise be waited for, for ever.
+    const fd = openSync(this.#path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
+      if (!fstatSync(fd).isFile()) throw new Error(`${this.#path} is not a regular file`);
       use(fd);
     } finally {
       closeSync(fd);

@@ -3,14 +3,14 @@ export class Clock {
   #milliseconds = 0;
   #text = '';
 
-  /** Milliseconds since the epoch. Formatting costs more than a hash, so that a text serves for its whole millisecond. */
+  /** The clock's own milliseconds, which may run backwards. Formatting costs more than a hash, so that a text serves for its whole millisecond. */
   tick(): number {
     const now = Date.now();
     if (now > this.#milliseconds) {
       this.#milliseconds = now;
       this.#text = new Date(now).toISOString();
     }
-    return this.#milliseconds;
+    return now;
   }
 
   /** Of the last tick. */

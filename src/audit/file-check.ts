@@ -1,5 +1,6 @@
 /** The check of one journal file, line by line, in one pass and constant memory. */
 import { hash, type KeyObject } from 'node:crypto';
+import { canonicalize } from '../model/canonical.ts';
 import { FORMAT, FORMAT_VERSION, isFileName, NO_HASH, TAIL_LENGTH } from './format.ts';
 import type { Position } from './format.ts';
 import { isEventSigned } from './head.ts';
@@ -147,8 +148,10 @@ export class FileCheck {
   /** A line of the journal's own: what it says of the file, and its signature. */
   #own(bytes: Buffer, start: number, end: number, type: string): void {
     const event = parseObject(bytes, start, end);
-    if (event === undefined) {
-      this.#report('malformed', this.#line, `Expected the JSON of ${type}, got what does not parse.`);
+    // What is signed is the parsed event; what is chained are the bytes. Only in canonical text are they surely the same:
+    // a key spelled `prev_has\u0068` is one to the parser and another to the scan.
+    if (event === undefined || !isCanonical(event, bytes, start, end)) {
+      this.#report('malformed', this.#line, `Expected the canonical JSON of ${type}, got another text.`);
       return;
     }
     if (type === 'journal-closed') this.#closed = true;
@@ -216,6 +219,11 @@ const digestOf = (bytes: Buffer, start: number, end: number): string => {
   const digest = hash('sha256', bytes.subarray(start, cut + 1), 'hex');
   bytes[cut] = COMMA;
   return digest;
+};
+
+const isCanonical = (event: Readonly<Record<string, unknown>>, bytes: Buffer, start: number, end: number): boolean => {
+  const { hash: _hash, ...hashed } = event;
+  return Buffer.from(canonicalize(hashed).slice(0, -1)).equals(bytes.subarray(start, end - TAIL_LENGTH));
 };
 
 const parseObject = (bytes: Buffer, start: number, end: number): Readonly<Record<string, unknown>> | undefined => {

@@ -1,5 +1,6 @@
 /** The words that a journal file is made of, shared by writer, verifier and reader. */
 import { TapPassError } from '../model/errors.ts';
+import { DEFAULT_LIMITS } from '../model/limits.ts';
 
 export const FORMAT = 'tappass-journal';
 export const FORMAT_VERSION = 1;
@@ -29,3 +30,20 @@ export const journalError = (message: string, cause?: unknown): TapPassError =>
 
 const FILE_NAME = /^\d{8}T\d{6}\.\d{3}Z-\d+-[0-9a-f]{16}\.jsonl$/;
 export const isFileName = (name: string): boolean => FILE_NAME.test(name);
+
+/**
+ * Throws for a line that no reader would accept, and for one whose entry appended another while it was read (a getter
+ * can): both would have the same place in the chain.
+ */
+export const requireRecordable = (text: string, inPlace: boolean): void => {
+  if (!inPlace) {
+    throw journalError('Expected an entry of plain data, got one that appends while it is read. Pass plain JSON data.');
+  }
+  const most = DEFAULT_LIMITS.lineBytes - TAIL_LENGTH;
+  // A character has at most three bytes: nearly every line is known to fit without counting.
+  if (text.length * 3 > most && Buffer.byteLength(text) > most) {
+    throw journalError(
+      `Expected an entry of at most ${most} bytes, got a longer one. Record its digest and beginning.`,
+    );
+  }
+};

@@ -3,6 +3,7 @@
  * write the file ends where its last whole line ended, or it is given up.
  */
 import { randomBytes } from 'node:crypto';
+import type { Stats } from 'node:fs';
 import {
   closeSync,
   constants,
@@ -19,7 +20,7 @@ import { constants as systemConstants } from 'node:os';
 import { join } from 'node:path';
 import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
 import type { LineWriter } from './append.ts';
-import { fileName, journalError, TAIL_LENGTH, NO_HASH } from './format.ts';
+import { fileName, journalError, requireRecordable, TAIL_LENGTH, NO_HASH } from './format.ts';
 import type { Position } from './format.ts';
 
 const { O_APPEND, O_CREAT, O_EXCL, O_WRONLY, O_NOFOLLOW } = constants;
@@ -64,10 +65,7 @@ export class JournalFile {
       first(file, id);
       return file;
     } catch (error) {
-      if (fd !== undefined) {
-        closeSync(fd);
-        unlinkSync(path);
-      }
+      if (fd !== undefined) discard(fd, path);
       if (error instanceof Error && !('syscall' in error)) throw error;
       throw journalError(
         `Expected to create a journal file in ${dir}, got ${reasonOf(error)}. ` +
@@ -91,17 +89,20 @@ export class JournalFile {
 
   /** Returns when the line is in the kernel. Throws otherwise, with the file as it was before or no longer `usable`. */
   append(make: MakeText): void {
-    const text = make(this.#seq + 1, this.#hash);
+    const seq = this.#seq;
+    const text = make(seq + 1, this.#hash);
+    requireRecordable(text, seq === this.#seq);
     const result = this.#writer.append(this.fd, text);
     if (typeof result !== 'string') throw this.#failed(result);
     this.#seq++;
-    this.#hash = result;
-    this.#size += Buffer.byteLength(text) + TAIL_LENGTH;
+    const isAscii = result.length === NO_HASH.length;
+    this.#hash = isAscii ? result : result.slice(0, -1);
+    this.#size += (isAscii ? text.length : Buffer.byteLength(text)) + TAIL_LENGTH;
   }
 
   /** Throws, once, when the file at the path is no longer this file or its size is not what was written. */
   check(): void {
-    const found = statSync(this.path, { throwIfNoEntry: false });
+    const found = statOf(this.path);
     if (found !== undefined && found.ino === this.#inode && found.size === this.#size) return;
     this.#usable = false;
     const got =
@@ -139,15 +140,12 @@ export class JournalFile {
     closeSync(this.fd);
   }
 
-  #failed(result: number): Error {
+  #failed(errno: number): Error {
     // EFBIG: this file will never take more (RLIMIT_FSIZE); the next one will.
-    this.#usable = this.#rollBack() && result !== -systemConstants.errno.EFBIG;
-    const got =
-      result < 0
-        ? `${getSystemErrorName(result)} (${getSystemErrorMessage(result)})`
-        : `a short write of ${result} bytes`;
+    this.#usable = this.#rollBack() && errno !== -systemConstants.errno.EFBIG;
     return journalError(
-      `Expected to append to the journal file ${this.path}, got ${got}. Nothing was recorded, so nothing may run. ` +
+      `Expected to append to the journal file ${this.path}, got ${getSystemErrorName(errno)} ` +
+        `(${getSystemErrorMessage(errno)}). Nothing was recorded, so nothing may run. ` +
         'Make room or repair the directory: the next call tries again.',
     );
   }
@@ -164,6 +162,25 @@ export class JournalFile {
     }
   }
 }
+
+/** What cannot be looked at counts as gone: nobody could read the record either. */
+const statOf = (path: string): Stats | undefined => {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
+};
+
+/** A file without a first line; where even removing it fails, an empty file is no journal to a verifier. */
+const discard = (fd: number, path: string): void => {
+  closeSync(fd);
+  try {
+    unlinkSync(path);
+  } catch {
+    // The error that led here says more.
+  }
+};
 
 const reasonOf = (error: unknown): string => {
   const { code, message } = error as NodeJS.ErrnoException;

@@ -150,7 +150,7 @@ export class DirectoryJournal implements Journal {
     const now = this.#clock.tick();
     if (this.#file?.usable === false) this.#giveUp(this.#file);
     const file = this.#file ?? this.#open();
-    if (now - this.#checked >= CHECK_EVERY_MS) {
+    if (Math.abs(now - this.#checked) >= CHECK_EVERY_MS) {
       file.check();
       this.#checked = now;
     }

@@ -6,8 +6,8 @@
  * The two events of every call have serialisers of their own with the keys already in order; whatever is unusual about
  * an entry goes the general way, and a property test holds the two to the same text.
  */
-import { canonicalize, quote } from '../model/canonical.ts';
-import type { CallDecided, CallEnded, CorrelationFields, JournalEntry, StepTiming } from '../model/event.ts';
+import { canonicalize, needsEscape, quoteWord } from '../model/canonical.ts';
+import type { CallDecided, CallEnded, JournalEntry, StepTiming } from '../model/event.ts';
 
 /** Fields that only the journal may write: an entry that brings one would forge its place in the chain. */
 const RESERVED = ['seq', 'time', 'prev_hash', 'hash', 'signature'] as const;
@@ -18,6 +18,11 @@ export const lineText = (entry: JournalEntry, seq: number, time: string, prevHas
       return decidedText(entry, seq, time, prevHash) ?? generalText(entry, seq, time, prevHash);
     case 'call-ended':
       return endedText(entry, seq, time, prevHash) ?? generalText(entry, seq, time, prevHash);
+    case 'journal-opened':
+    case 'journal-closed':
+    case 'checkpoint':
+    case 'lock-down':
+    case 'notice':
     default:
       return generalText(entry, seq, time, prevHash);
   }
@@ -43,7 +48,7 @@ const REQUIRED_OF_ENDED = 15;
 
 const decidedText = (entry: CallDecided, seq: number, time: string, prevHash: string): string | undefined => {
   const { args_truncated, blocked_by, flagged, ignored_flags, org, parent_call_id } = entry;
-  const { reason, reason_code, user, would_block } = entry;
+  const { reason, reason_code, rewrites, user, would_block } = entry;
   const present =
     count(args_truncated) +
     count(blocked_by) +
@@ -53,28 +58,29 @@ const decidedText = (entry: CallDecided, seq: number, time: string, prevHash: st
     count(parent_call_id) +
     count(reason) +
     count(reason_code) +
+    count(rewrites) +
     count(user) +
     count(would_block);
   // One key more is a field that this function does not know; one less, a field that is missing.
-  if (Object.keys(entry).length !== REQUIRED_OF_DECIDED + present) return undefined;
+  if (Object.keys(entry).length !== REQUIRED_OF_DECIDED + present || !isVerbatim(entry)) return undefined;
+  if (!sha256.isVerbatim(entry.args_sha256) || !basis.isVerbatim(entry.effects)) return undefined;
   return (
-    `${agentText(entry)},"args":${canonicalize(entry.args)},"args_sha256":${text(entry.args_sha256)}` +
+    `{"agent":"${entry.agent}","agent_uuid":"${entry.agent_uuid}","args":${canonicalize(entry.args)},"args_sha256":"${entry.args_sha256}"` +
     optional(',"args_truncated":', args_truncated) +
-    `,"audit_url":${url(entry)},"blocked":${flag(entry.blocked)}` +
+    blockedText(entry) +
     optional(',"blocked_by":', blocked_by) +
-    `,"call_id":${text(entry.call_id)},"classification":${text(entry.classification)}` +
-    `,"detections":${list(entry.detections)},"effect_list":${list(entry.effect_list)},"effects":${text(entry.effects)}` +
+    `,"call_id":"${entry.call_id}","classification":"${entry.classification}","detections":${list(entry.detections)},"effect_list":${list(entry.effect_list)},"effects":"${entry.effects}"` +
     optional(',"flagged":', flagged) +
     `,"flags":${frozen(entry.flags)}` +
     optional(',"ignored_flags":', ignored_flags) +
     optional(',"org":', org) +
-    `,"outcome":${text(entry.outcome)}` +
+    `,"outcome":"${entry.outcome}"` +
     optional(',"parent_call_id":', parent_call_id) +
-    `,"pipeline_uuid":${text(entry.pipeline_uuid)},"prev_hash":"${prevHash}"` +
+    `,"pipeline_uuid":"${entry.pipeline_uuid}","prev_hash":"${prevHash}"` +
     optional(',"reason":', reason) +
     optional(',"reason_code":', reason_code) +
-    `,"seq":${seq}${idsText(entry)},"steps":${steps(entry.steps)}${taskText(entry)},"time":"${time}"` +
-    `,"tool":${text(entry.tool)},"type":"call-decided"` +
+    optional(',"rewrites":', rewrites) +
+    `,"seq":${seq},"session_id":"${entry.session_id}","steps":${steps(entry.steps)},"task_id":"${entry.task_id}","time":"${time}","tool":"${entry.tool}","type":"call-decided"` +
     optional(',"user":', user) +
     `${optional(',"would_block":', would_block)}}`
   );
@@ -84,38 +90,72 @@ const endedText = (entry: CallEnded, seq: number, time: string, prevHash: string
   const { blocked_by, error, org, parent_call_id, reason, usage, user } = entry;
   const present =
     count(blocked_by) + count(error) + count(org) + count(parent_call_id) + count(reason) + count(usage) + count(user);
-  if (Object.keys(entry).length !== REQUIRED_OF_ENDED + present) return undefined;
+  if (Object.keys(entry).length !== REQUIRED_OF_ENDED + present || !isVerbatim(entry)) return undefined;
   return (
-    `${agentText(entry)},"audit_url":${url(entry)},"blocked":${flag(entry.blocked)}` +
+    `{"agent":"${entry.agent}","agent_uuid":"${entry.agent_uuid}"` +
+    blockedText(entry) +
     optional(',"blocked_by":', blocked_by) +
-    `,"call_id":${text(entry.call_id)},"classification":${text(entry.classification)}` +
-    `,"detections":${list(entry.detections)},"duration_ms":${canonicalize(entry.duration_ms)}` +
+    `,"call_id":"${entry.call_id}","classification":"${entry.classification}","detections":${list(entry.detections)},"duration_ms":${canonicalize(entry.duration_ms)}` +
     optional(',"error":', error) +
     optional(',"org":', org) +
-    `,"outcome":${text(entry.outcome)}` +
+    `,"outcome":"${entry.outcome}"` +
     optional(',"parent_call_id":', parent_call_id) +
-    `,"pipeline_uuid":${text(entry.pipeline_uuid)},"prev_hash":"${prevHash}"` +
+    `,"pipeline_uuid":"${entry.pipeline_uuid}","prev_hash":"${prevHash}"` +
     optional(',"reason":', reason) +
-    `,"seq":${seq}${idsText(entry)},"steps":${steps(entry.steps)}${taskText(entry)},"time":"${time}"` +
-    `,"tool":${text(entry.tool)},"type":"call-ended"` +
+    `,"seq":${seq},"session_id":"${entry.session_id}","steps":${steps(entry.steps)},"task_id":"${entry.task_id}","time":"${time}","tool":"${entry.tool}","type":"call-ended"` +
     optional(',"usage":', usage) +
     `${optional(',"user":', user)}}`
   );
 };
 
+/**
+ * Remembers the last text that could stand between quotes as it is: the two events of a call share their ids, and the
+ * calls of a session most of them. Texts stand verbatim in the templates above because every piece of a string is paid for
+ * again when it is flattened to be hashed.
+ */
+class LastVerbatim {
+  #last = '';
+  isVerbatim(text: unknown): boolean {
+    if (text === this.#last) return true;
+    if (typeof text !== 'string' || needsEscape(text)) return false;
+    this.#last = text;
+    return true;
+  }
+}
+
+const agent = new LastVerbatim();
+const agentId = new LastVerbatim();
+const basis = new LastVerbatim();
+const callId = new LastVerbatim();
+const classification = new LastVerbatim();
+const outcome = new LastVerbatim();
+const pipeline = new LastVerbatim();
+const session = new LastVerbatim();
+const sha256 = new LastVerbatim();
+const task = new LastVerbatim();
+const tool = new LastVerbatim();
+
+const isVerbatim = (entry: CallDecided | CallEnded): boolean =>
+  agent.isVerbatim(entry.agent) &&
+  agentId.isVerbatim(entry.agent_uuid) &&
+  callId.isVerbatim(entry.call_id) &&
+  classification.isVerbatim(entry.classification) &&
+  outcome.isVerbatim(entry.outcome) &&
+  pipeline.isVerbatim(entry.pipeline_uuid) &&
+  session.isVerbatim(entry.session_id) &&
+  task.isVerbatim(entry.task_id) &&
+  tool.isVerbatim(entry.tool);
+
 const count = (value: unknown): 0 | 1 => (value === undefined ? 0 : 1);
 
-const text = (value: unknown): string => (typeof value === 'string' ? quote(value) : canonicalize(value));
-const flag = (value: boolean): string => (value === true ? 'true' : value === false ? 'false' : canonicalize(value));
 const optional = (key: string, value: unknown): string => (value === undefined ? '' : key + canonicalize(value));
 const list = (items: readonly unknown[]): string =>
   Array.isArray(items) && items.length === 0 ? '[]' : canonicalize(items);
 
-const agentText = (entry: { readonly agent: string; readonly agent_uuid: string }): string =>
-  `{"agent":${text(entry.agent)},"agent_uuid":${text(entry.agent_uuid)}`;
-const url = (entry: CorrelationFields): string => (entry.audit_url === null ? 'null' : text(entry.audit_url));
-const idsText = (entry: CorrelationFields): string => `,"session_id":${text(entry.session_id)}`;
-const taskText = (entry: CorrelationFields): string => `,"task_id":${text(entry.task_id)}`;
+const blockedText = ({ audit_url, blocked }: CallDecided | CallEnded): string =>
+  audit_url === null && Object.is(blocked, false)
+    ? ',"audit_url":null,"blocked":false'
+    : `,"audit_url":${canonicalize(audit_url)},"blocked":${canonicalize(blocked)}`;
 
 const steps = (timings: readonly StepTiming[]): string => {
   if (!Array.isArray(timings)) return canonicalize(timings);
@@ -125,9 +165,9 @@ const steps = (timings: readonly StepTiming[]): string => {
     const known = typeof step === 'string' && Number.isFinite(duration_ms);
     const keys = Object.keys(timing).length;
     if (all.length > 1) all += ',';
-    if (known && outcome === undefined && keys === 2) all += `{"duration_ms":${duration_ms},"step":${quote(step)}}`;
+    if (known && outcome === undefined && keys === 2) all += `{"duration_ms":${duration_ms},"step":${quoteWord(step)}}`;
     else if (known && typeof outcome === 'string' && keys === 3) {
-      all += `{"duration_ms":${duration_ms},"outcome":${quote(outcome)},"step":${quote(step)}}`;
+      all += `{"duration_ms":${duration_ms},"outcome":${quoteWord(outcome)},"step":${quoteWord(step)}}`;
     } else all += canonicalize(timing);
   }
   return `${all}]`;

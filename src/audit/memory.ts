@@ -8,7 +8,7 @@ import { lineWriter } from './append.ts';
 import { Clock } from './clock.ts';
 import { parseFilter } from './filter.ts';
 import type { AuditFilter } from './filter.ts';
-import { HASH_PREFIX, journalError, NO_HASH } from './format.ts';
+import { HASH_PREFIX, journalError, NO_HASH, requireRecordable } from './format.ts';
 import { headText } from './head.ts';
 import type { Journal } from './journal.ts';
 import { lineText } from './line.ts';
@@ -57,7 +57,9 @@ class RingJournal implements MemoryJournal {
   append(entry: JournalEntry): void {
     if (this.#closed) throw journalError('Expected an open journal, got one that was closed. Open a new one.');
     this.#clock.tick();
-    const text = lineText(entry, this.#seq + 1, this.#clock.text, this.#hash);
+    const seq = this.#seq;
+    const text = lineText(entry, seq + 1, this.#clock.text, this.#hash);
+    requireRecordable(text, seq === this.#seq);
     if (text.length > this.#capacityChars) {
       throw journalError(
         `Expected an event of at most ${this.#capacityChars} characters, got ${text.length}. Raise \`capacityChars\`.`,

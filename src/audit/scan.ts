@@ -34,7 +34,7 @@ export class LineScan {
     let depth = 0;
     if (bytes[at] !== OPEN_BRACE) return false;
     while (at < end) {
-      switch (bytes[at]) {
+      switch (bytes[at] as number) {
         case OPEN_BRACE:
         case OPEN_BRACKET:
           depth++;

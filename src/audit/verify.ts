@@ -6,6 +6,7 @@
  * recomputing is found too, up to the last signed line. What only a head shows: a tail cut off, a whole file removed.
  */
 import type { KeyObject } from 'node:crypto';
+import { constants } from 'node:fs';
 import { open, readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { TapPassConfigError } from '../model/errors.ts';
@@ -121,7 +122,7 @@ class Verification {
       this.#fault(name, line, kind, reason);
     });
     try {
-      await using file = await open(path);
+      await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
       await eachLine(file, this.#lineBytes, (bytes, start, end, line, ending) => {
         check.line(bytes, start, end, line, ending);
       });
@@ -175,7 +176,7 @@ const requireHead = (text: string): Head => {
   const head = parseHead(text);
   if (head !== undefined) return head;
   throw new TapPassConfigError(
-    `Expected \`head\` to be a text from journal.head(), got ${JSON.stringify(String(text).slice(0, 80))}.`,
+    `Expected \`head\` to be a text from journal.head(), got ${JSON.stringify(text.slice(0, 80))}.`,
   );
 };
 

@@ -27,13 +27,16 @@ export class SystemError extends Error {
   readonly code: string;
   readonly errno: number;
   readonly syscall: string;
-  constructor(errno: number, syscall: string) {
+  /** Says more than the code does. */
+  readonly hint: string | undefined;
+  constructor(errno: number, syscall: string, hint?: string) {
     const code = getSystemErrorName(errno);
     super(`${code}: ${syscall}`);
     this.name = 'SystemError';
     this.code = code;
     this.errno = errno;
     this.syscall = syscall;
+    this.hint = hint;
   }
 }
 

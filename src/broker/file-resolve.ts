@@ -31,13 +31,14 @@ export const resolvePath = (
   operation: FileOperation,
   kernel: PathCalls | undefined,
 ): Resolution => {
-  const text = readPath(input);
-  if (typeof text !== 'string') return text;
-  const absolute = text.startsWith('/') ? text : `${prefixOf(root.real)}${text}`;
   try {
+    const text = readPath(input);
+    if (typeof text !== 'string') return text;
+    const absolute = text.startsWith('/') ? text : `${prefixOf(root.real)}${text}`;
+    if (absolute.length * 3 >= LONGEST && Buffer.byteLength(absolute) >= LONGEST) return tooLong;
     return (kernel && resolvePlain(root, absolute, kernel)) ?? resolveExactly(root, absolute, operation, kernel);
   } catch (error) {
-    return { fault: `the path cannot be resolved (${errorCode(error)})` };
+    return fault(`the path cannot be resolved (${errorCode(error)})`);
   }
 };
 
@@ -46,17 +47,18 @@ const errorCode = (error: unknown): string =>
 
 const fault = (text: string): { readonly fault: string } => ({ fault: text });
 
+const LONGEST = DEFAULT_LIMITS.pathBytes;
+const tooLong = fault(`the path is longer than ${String(LONGEST - 1)} bytes`);
+
 /** Decoded once, here: afterwards the text is a path and nothing else, and it is this reading that is rewritten. */
 const readPath = (input: PathInput): string | { readonly fault: string } => {
   const text = typeof input === 'string' ? input : decode(input);
   if (typeof text !== 'string') return text;
   if (text === '') return fault('an empty path names nothing; pass `.` for the workspace');
+  // Before anything that costs more than reading its length; the whole path is measured once it is known.
+  if (text.length > LONGEST * 3) return tooLong;
   if (text.includes('\0')) return fault('the path contains a NUL byte');
   if (!text.isWellFormed()) return fault('the path is not well-formed Unicode');
-  const limit = DEFAULT_LIMITS.pathBytes;
-  if (text.length >= limit || (text.length * 3 >= limit && Buffer.byteLength(text) >= limit)) {
-    return fault(`the path is longer than ${String(limit - 1)} bytes`);
-  }
   if (text.startsWith('~')) return fault('`~` is expanded by some programs; pass a full path, or `./~…` for the name');
   if (/^file:/iu.test(text)) return decodeUrl(text);
   if (text.includes('%') && hidesTraversal(text)) return fault('percent-encoded `..` is read differently by programs');
@@ -129,9 +131,11 @@ const resolvePlain = (root: Root, absolute: string, kernel: PathCalls): Resoluti
 
 const isBeneath = (root: string, path: string): boolean => path === root || path.startsWith(prefixOf(root));
 
-/** The kernel acts on the last name itself, even where that is a symbolic link. */
-const actsOnName = (operation: FileOperation): boolean =>
-  operation === 'remove' || operation === 'rename' || operation === 'mkdir';
+/**
+ * The kernel acts on the last name itself, even where that is a symbolic link. (On mkdir too, but only to fail with
+ * EEXIST, while programs that make a directory where it is missing go on behind the link: so it is followed.)
+ */
+const actsOnName = (operation: FileOperation): boolean => operation === 'remove' || operation === 'rename';
 
 const resolveExactly = (
   root: Root,

@@ -2,11 +2,11 @@
  * The workspace: a directory that is resolved once and held open. Paths are judged against it (`resolve`), and the
  * `perform` functions beside this file open beneath its handle.
  */
-import { closeSync, constants, fstatSync, openSync as ambientOpen, realpathSync, statSync } from 'node:fs';
+import { close, closeSync, constants, fstatSync, openSync as ambientOpen, realpathSync, statSync } from 'node:fs';
 import type { FileOperation } from '../model/effect.ts';
-import { TapPassConfigError } from '../model/errors.ts';
+import { TapPassConfigError, TapPassError } from '../model/errors.ts';
 import { type DirectoryCalls, type FileMethod, fileCalls, HANDLE } from './file-calls.ts';
-import { type PathInput, type Resolution, resolvePath } from './file-resolve.ts';
+import { type PathInput, type Resolution, resolvePath, type Root } from './file-resolve.ts';
 
 export interface Workspace extends Disposable {
   /** Real and absolute. */
@@ -14,13 +14,13 @@ export interface Workspace extends Disposable {
   /** How names are opened here; `fallback` has the reason beside it. */
   readonly method: FileMethod;
   readonly fallbackReason?: string;
-  /** The descriptor of the root, closed on dispose. */
+  /** The descriptor of the root. Throws once the workspace is closed: the number may be another file's by then. */
   readonly handle: number;
   readonly calls: DirectoryCalls;
   /**
    * Where `path` leads for this operation, as the kernel would resolve it; relative paths start at the workspace.
-   * `remove`, `rename` and `mkdir` act on the last name itself, the others follow it. A name that does not exist yet is
-   * its deepest existing real parent and the rest. What cannot be resolved, or what two programs would read
+   * `remove` and `rename` act on the last name itself, the others follow it. A name that does not exist yet is its
+   * deepest existing real parent and the rest. What cannot be resolved, or what two programs would read
    * differently (`~`, magic links of /proc, `..` after a missing name), is a fault. Never throws.
    */
   resolve(path: PathInput, options: { readonly operation: FileOperation }): Resolution;
@@ -34,25 +34,33 @@ export interface WorkspaceOptions {
 /** Throws `TapPassConfigError` where `path` is not a directory. */
 export const openWorkspace = (path: string, options: WorkspaceOptions = {}): Workspace => {
   const { directory: calls, path: kernel, fallbackReason } = fileCalls(options.method);
-  const { real, handle } = openRoot(path);
-  const root = { real, handle };
+  const root = openRoot(path);
+  abandoned.register(root, root.handle, root);
   let isOpen = true;
   return {
-    root: real,
-    handle,
+    root: root.real,
+    get handle() {
+      if (isOpen) return root.handle;
+      throw new TapPassError('File operation refused: the workspace was closed', { code: 'TAPPASS_REFUSED' });
+    },
     calls,
     method: calls.method,
     ...(fallbackReason !== undefined && { fallbackReason }),
     resolve: (input, { operation }) =>
       isOpen ? resolvePath(root, input, operation, kernel) : { fault: 'the workspace was closed' },
     [Symbol.dispose]: () => {
-      if (isOpen) closeSync(handle);
+      if (!isOpen) return;
       isOpen = false;
+      abandoned.unregister(root);
+      closeSync(root.handle);
     },
   };
 };
 
-const openRoot = (path: string): { readonly real: string; readonly handle: number } => {
+/** Closes what nobody can reach any more: tools are made for a while, and nobody disposes of tools. */
+const abandoned = new FinalizationRegistry<number>((handle) => close(handle, () => undefined));
+
+const openRoot = (path: string): Root => {
   let handle: number | undefined;
   try {
     const real = realpathSync.native(path);

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { exportJournal, readJournal, verifyJournal } from '../audit-log.ts';
+import { EXPORT_FORMATS, exportJournal, readJournal, verifyJournal } from '../audit-log.ts';
 import type { AuditFilter } from '../audit-log.ts';
 import { STEP_ALIASES } from '../model/decision.ts';
 import type { AuditEvent } from '../model/event.ts';
@@ -98,7 +98,11 @@ const tail = async (options: FilterOptions & { readonly follow?: boolean }): Pro
     await sleep(300);
     const recent = await take({ ...options, limit: String(MOST) }, MOST);
     printEvents(
-      recent.filter((event) => !seen.has(keyOf(event)) && (newestFirst[0] === undefined || event.time >= newestFirst[0].time)).toReversed(),
+      recent
+        .filter(
+          (event) => !seen.has(keyOf(event)) && (newestFirst[0] === undefined || event.time >= newestFirst[0].time),
+        )
+        .toReversed(),
       options.json,
     );
     seen = new Set(recent.map(keyOf));
@@ -108,11 +112,14 @@ const tail = async (options: FilterOptions & { readonly follow?: boolean }): Pro
 const show = async (id: string, options: FilterOptions): Promise<void> => {
   const found: AuditEvent[] = [];
   for await (const event of readJournal(directoryOf(options), {})) {
-    if (text(event, 'call_id') === id || text(event, 'session_id') === id || event.hash.startsWith(id)) found.push(event);
+    if (text(event, 'call_id') === id || text(event, 'session_id') === id || event.hash.startsWith(id))
+      found.push(event);
     if (found.length >= MOST) break;
   }
   if (found.length === 0) {
-    note(`tappass: expected a call id, a session id or the beginning of a hash, got ${JSON.stringify(id)}: no event has it`);
+    note(
+      `tappass: expected a call id, a session id or the beginning of a hash, got ${JSON.stringify(id)}: no event has it`,
+    );
     process.exitCode = EXIT.failed;
   } else if (options.json === true) printJson(found.toReversed());
   else for (const event of found.toReversed()) print(JSON.stringify(event, null, 2));
@@ -135,20 +142,29 @@ const verify = async (options: VerifyFlags): Promise<void> => {
       print(`${paint('red', '✖')} ${shown(file)}:${String(line)}  ${kind}  ${shown(reason)}`);
     }
     const seconds = ((performance.now() - started) / 1000).toFixed(2);
-    const torn = report.torn === 0 ? '' : `, ${String(report.torn)} torn last lines (a process was killed while writing)`;
-    const verdict = report.ok ? paint('green', '✔ every line is as it was written') : paint('red', '✖ the journal was changed');
+    const torn =
+      report.torn === 0 ? '' : `, ${String(report.torn)} torn last lines (a process was killed while writing)`;
+    const verdict = report.ok
+      ? paint('green', '✔ every line is as it was written')
+      : paint('red', '✖ not as it was written');
     print(`${verdict}: ${String(report.events)} events in ${String(report.files)} files${torn}, ${seconds} s`);
   }
   if (!report.ok) process.exitCode = EXIT.failed;
 };
 
-const FORMATS = ['ndjson', 'json', 'csv'] as const;
-
-const exportEvents = async (options: FilterOptions & { readonly format: string; readonly output?: string }): Promise<void> => {
-  const format = FORMATS.find((known) => known === options.format);
-  if (format === undefined) throw new UsageError(`Expected --format to be one of ${FORMATS.join(', ')}, got ${JSON.stringify(options.format)}`);
-  const filter = { ...filterOf(options), ...(options.limit !== undefined && { limit: limitOf(options.limit, Number.MAX_SAFE_INTEGER) }) };
-  const lines = Readable.from(exportJournal(directoryOf(options), format, filter));
+const exportEvents = async (
+  options: FilterOptions & { readonly format: string; readonly output?: string },
+): Promise<void> => {
+  const format = EXPORT_FORMATS.find((known) => known === options.format);
+  if (format === undefined)
+    throw new UsageError(
+      `Expected --format to be one of ${EXPORT_FORMATS.join(', ')}, got ${JSON.stringify(options.format)}`,
+    );
+  const filter = {
+    ...filterOf(options),
+    ...(options.limit !== undefined && { limit: limitOf(options.limit, Number.MAX_SAFE_INTEGER) }),
+  };
+  const lines = Readable.from(exportJournal(readJournal(directoryOf(options), filter), format));
   if (options.output === undefined) for await (const line of lines) process.stdout.write(String(line));
   else await pipeline(lines, createWriteStream(options.output, { mode: 0o600, flags: 'wx' }));
 };
@@ -170,7 +186,10 @@ export const registerAudit = (program: Command): void => {
   const audit = program.command('audit').description('look at, verify and export the journal');
   withFilters(audit.command('tail').description('the newest events'))
     .option('-f, --follow', 'go on with what arrives')
-    .addHelpText('after', '\nExample:\n  $ tappass audit tail --blocked --after 2026-03-01T00:00:00Z --json | jq .reason')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ tappass audit tail --blocked --after 2026-03-01T00:00:00Z --json | jq .reason',
+    )
     .action(tail);
   audit
     .command('show <id>')
@@ -187,7 +206,7 @@ export const registerAudit = (program: Command): void => {
     .option('--json', 'one JSON document on stdout')
     .action(verify);
   withFilters(audit.command('export').description('events for other programs'))
-    .option('--format <format>', FORMATS.join(', '), 'ndjson')
+    .option('--format <format>', EXPORT_FORMATS.join(', '), 'ndjson')
     .option('--output <file>', 'a new file (default: stdout)')
     .addHelpText('after', '\nExample:\n  $ tappass audit export --format csv --agent finance-bot --output finance.csv')
     .action(exportEvents);

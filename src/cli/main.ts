@@ -1,11 +1,49 @@
 /** The `tappass` command: parses, calls a door, prints. One file for each command. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { registerAudit } from './audit.ts';
-import { registerCheck } from './check.ts';
-import { registerDemo } from './demo.ts';
 import { EXIT, note, UsageError } from './output.ts';
-import { registerTools } from './tools.ts';
+
+type Register = (program: Command) => void;
+
+/** Loaded when asked for: `tappass run` must not wait for a SQL parser. */
+const COMMANDS: Readonly<Record<string, { readonly description: string; readonly load: () => Promise<Register> }>> = {
+  demo: {
+    description: 'an untrusted agent at work on a temporary workspace, database and mail server',
+    load: async () => (await import('./demo.ts')).registerDemo,
+  },
+  run: {
+    description: 'run a program under a tier; its exit code is passed on',
+    load: async () => (await import('./run.ts')).registerRun,
+  },
+  exec: {
+    description: 'run untrusted TypeScript in an isolate, with tools that you name',
+    load: async () => (await import('./exec.ts')).registerExec,
+  },
+  check: {
+    description: 'decide without acting; exit 3 when the answer is no',
+    load: async () => (await import('./check.ts')).registerCheck,
+  },
+  tools: {
+    description: 'look at tools before an agent gets them',
+    load: async () => (await import('./tools.ts')).registerTools,
+  },
+  audit: {
+    description: 'look at, verify and export the journal',
+    load: async () => (await import('./audit.ts')).registerAudit,
+  },
+  profile: {
+    description: 'the kernel profiles behind the tiers: list, show, explain',
+    load: async () => (await import('./profile.ts')).registerProfile,
+  },
+  doctor: {
+    description: 'what this host can enforce, found by doing it, and the cure for what it cannot',
+    load: async () => (await import('./doctor.ts')).registerDoctor,
+  },
+  selftest: {
+    description: 'the attack list, run on this host: without the sandbox, then inside',
+    load: async () => (await import('./selftest.ts')).registerSelftest,
+  },
+};
 
 const HELP = `
 Examples:
@@ -17,20 +55,22 @@ Examples:
 
 Exit codes: 0 done, 1 the work failed, 2 usage, 3 blocked by policy, 4 the host cannot enforce what was asked.`;
 
-export const buildProgram = (): Command => {
+/** The whole program, with the one command that is asked for in full and the others by name. */
+const buildProgram = async (asked: string | undefined): Promise<Command> => {
   const program = new Command('tappass')
     .description('Govern, contain and record the tool calls of AI agents.')
     .version(versionOf(), '-V, --version', 'print the version')
     .option('--no-color', 'print without colours (as NO_COLOR does)')
     .addHelpText('after', HELP)
     .showHelpAfterError('(run with --help for examples)')
+    .enablePositionalOptions()
     .hook('preAction', (command) => {
-      if (command.opts<{ color: boolean }>().color === false) process.env['NO_COLOR'] = '1';
+      if (!command.opts<{ color: boolean }>().color) process.env['NO_COLOR'] = '1';
     });
-  registerAudit(program);
-  registerCheck(program);
-  registerDemo(program);
-  registerTools(program);
+  for (const [name, { description, load }] of Object.entries(COMMANDS)) {
+    if (name === asked) (await load())(program);
+    else program.command(name).description(description);
+  }
   for (const command of withChildren(program)) command.exitOverride();
   return program;
 };
@@ -50,7 +90,10 @@ export const main = async (argv: readonly string[]): Promise<number> => {
     throw error;
   });
   try {
-    await buildProgram().parseAsync([...argv], { from: 'user' });
+    const words = argv.filter((word) => !word.startsWith('-'));
+    const program = await buildProgram(words[0] === 'help' ? words[1] : words[0]);
+    if (argv.length === 0) program.outputHelp();
+    else await program.parseAsync([...argv], { from: 'user' });
     return typeof process.exitCode === 'number' ? process.exitCode : EXIT.done;
   } catch (error) {
     return codeOf(error);

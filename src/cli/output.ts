@@ -27,6 +27,7 @@ export const paint = (colour: Colour, text: string): string =>
   styleText(colour, text, { stream: process.stdout, validateStream: true });
 
 // C0, C1, bidirectional and zero-width controls: what a tool name, a path or a reason may carry to fool a terminal.
+// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
 const CONTROLS = /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u200B-\u200F\u2028-\u202E\u2060-\u2069\uFEFF]/gu;
 
 /** Text from outside, safe to print: control characters are shown, not obeyed. */
@@ -39,7 +40,23 @@ export const table = (head: readonly string[], rows: readonly (readonly string[]
   const drawn = new Table({
     head: head.map((title) => paint('bold', title)),
     style: { head: [], border: [], compact: true },
-    chars: { top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '', left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ' },
+    chars: {
+      top: '',
+      'top-mid': '',
+      'top-left': '',
+      'top-right': '',
+      bottom: '',
+      'bottom-mid': '',
+      'bottom-left': '',
+      'bottom-right': '',
+      left: '',
+      'left-mid': '',
+      mid: '',
+      'mid-mid': '',
+      right: '',
+      'right-mid': '',
+      middle: '  ',
+    },
   });
   for (const row of rows) drawn.push([...row]);
   return drawn

@@ -29,11 +29,15 @@ const loadTools = async (file: string): Promise<Tools> => {
   try {
     exported = (await import(pathToFileURL(resolve(file)).href)) as Record<string, unknown>;
   } catch (error) {
-    throw new UsageError(`Expected ${file} to be a module that loads, but: ${error instanceof Error ? error.message : String(error)}`);
+    throw new UsageError(
+      `Expected ${file} to be a module that loads, but: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
   const tools = exported['tools'] ?? exported['default'];
   if (typeof tools === 'object' && tools !== null) return tools as Tools;
-  throw new UsageError(`Expected ${file} to export tools (an array or a record) as \`tools\` or as default, got ${typeof tools}`);
+  throw new UsageError(
+    `Expected ${file} to export tools (an array or a record) as \`tools\` or as default, got ${typeof tools}`,
+  );
 };
 
 const parseArgs = (text: string): unknown => {
@@ -45,24 +49,31 @@ const parseArgs = (text: string): unknown => {
 };
 
 interface Checkable {
-  readonly name?: string;
-  readonly check: (...argv: unknown[]) => Promise<unknown>;
+  readonly name: string;
+  readonly tool: { readonly check: (...argv: unknown[]) => Promise<unknown> };
 }
 
 const isFunction = (tool: unknown): boolean => typeof tool === 'function';
 
 const dryRun = async (governed: readonly Checkable[], name: string, options: CheckOptions): Promise<void> => {
-  const tool = governed.find((candidate) => candidate.name === name);
-  if (tool === undefined) throw new UsageError(`Expected --tool to name one of the tools, got ${JSON.stringify(name)}`);
+  const found = governed.find((candidate) => candidate.name === name);
+  if (found === undefined)
+    throw new UsageError(`Expected --tool to name one of the tools, got ${JSON.stringify(name)}`);
+  const { tool } = found;
   const args = parseArgs(options.args ?? '{}');
-  const decision = (await (isFunction(tool) && Array.isArray(args) ? tool.check(...(args as unknown[])) : tool.check(args))) as {
+  const decision = (await (isFunction(tool) && Array.isArray(args)
+    ? tool.check(...(args as unknown[]))
+    : tool.check(args))) as {
     readonly allowed: boolean;
     readonly blockedBy?: string;
     readonly reason?: string;
   };
   if (options.json === true) printJson(decision);
   else if (decision.allowed) print(`${paint('green', 'allow')}  ${shown(name)}`);
-  else print(`${paint('red', 'deny')}   ${shown(name)}  ${shown(decision.blockedBy ?? '')} — ${shown(decision.reason ?? '')}`);
+  else
+    print(
+      `${paint('red', 'deny')}   ${shown(name)}  ${shown(decision.blockedBy ?? '')} — ${shown(decision.reason ?? '')}`,
+    );
   if (!decision.allowed) process.exitCode = EXIT.blocked;
 };
 
@@ -74,15 +85,21 @@ const check = async (file: string, options: CheckOptions): Promise<void> => {
     ...(options.workspace !== undefined && { workspace: options.workspace }),
   };
   const governed = govern(tools, settings);
-  const entries = Object.entries(governed) as unknown as [string, Checkable][];
-  const named = entries.map(([key, tool]) => (Array.isArray(tools) ? tool : Object.assign(tool, { name: tool.name ?? key })));
+  const entries = Object.entries(governed) as unknown as [string, Checkable['tool'] & { readonly name?: string }][];
+  const named = entries.map(([key, tool]) => ({ name: Array.isArray(tools) ? (tool.name ?? key) : key, tool }));
   if (options.tool !== undefined) return dryRun(named, options.tool, options);
-  const { coverage } = governed as unknown as { coverage: () => Record<'declared' | 'inferred' | 'unknown', readonly string[]> };
+  const { coverage } = governed as unknown as {
+    coverage: () => Record<'declared' | 'inferred' | 'unknown', readonly string[]>;
+  };
   const covered = coverage();
   if (options.json === true) printJson(covered);
   else {
     const rows = (['declared', 'inferred', 'unknown'] as const).flatMap((basis) =>
-      covered[basis].map((name) => [shown(name, 60), basis === 'unknown' ? paint('yellow', basis) : basis, MEANING[basis]]),
+      covered[basis].map((name) => [
+        shown(name, 60),
+        basis === 'unknown' ? paint('yellow', basis) : basis,
+        MEANING[basis],
+      ]),
     );
     print(table(['tool', 'effects', 'meaning'], rows));
   }

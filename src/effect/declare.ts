@@ -1,10 +1,16 @@
 /** Declared effects: which arguments are paths, SQL, messages, URLs, commands. Compiled once for each tool. */
+import type { Basis } from '../model/decision.ts';
 import { accessOf, FILE_OPERATIONS } from '../model/effect.ts';
 import type { ArgumentPath, Effect, EffectDeclaration, FileOperation } from '../model/effect.ts';
 import { TapPassConfigError } from '../model/errors.ts';
 
+export interface DerivedEffects {
+  readonly effects: readonly Effect[];
+  readonly basis: Basis;
+}
+
 /** From the arguments of one call to its effects. */
-export type DeriveEffects = (args: unknown) => readonly Effect[];
+export type DeriveEffects = (args: unknown) => DerivedEffects;
 
 type Make = (value: unknown, pointer: string) => Effect | undefined;
 
@@ -51,17 +57,33 @@ const sqlText = (value: unknown): string => {
   return '\0';
 };
 
-const makeCommand =
-  (contained: boolean): Make =>
-  (value, pointer) => {
-    const command = Array.isArray(value) ? value.map(String) : typeof value === 'string' ? value : `\0${typeof value}`;
-    return { kind: 'command', command, pointer, ...(contained && { contained }) };
+const makeCommand = ({ contained, tier }: EffectDeclaration): Make => {
+  const held = {
+    ...((contained === true || tier !== undefined) && { contained: true }),
+    ...(tier !== undefined && { tier }),
   };
+  return (value, pointer) => {
+    const command = Array.isArray(value) ? value.map(String) : typeof value === 'string' ? value : `\0${typeof value}`;
+    return { kind: 'command', command, pointer, ...held };
+  };
+};
 
 const list = (value: true | ArgumentPath | readonly ArgumentPath[] | undefined): readonly ArgumentPath[] =>
   value === undefined || value === true ? [] : typeof value === 'string' ? [value] : value;
 
-const KNOWN = new Set(['read', 'write', 'files', 'sql', 'dialect', 'email', 'url', 'command', 'contained', 'none']);
+const KNOWN = new Set([
+  'read',
+  'write',
+  'files',
+  'sql',
+  'dialect',
+  'email',
+  'url',
+  'command',
+  'contained',
+  'tier',
+  'none',
+]);
 
 const sitesOf = (tool: string, declaration: EffectDeclaration): readonly Site[] => {
   const unknown = Object.keys(declaration).find((key) => !KNOWN.has(key));
@@ -88,7 +110,9 @@ const sitesOf = (tool: string, declaration: EffectDeclaration): readonly Site[] 
     url: typeof value === 'string' ? value : value instanceof URL ? value.href : `\0${typeof value}`,
     pointer,
   }));
-  add(list(declaration.command), makeCommand(declaration.contained === true));
+  const makes = makeCommand(declaration);
+  if (declaration.command === true) sites.push({ steps: [], make: (_value, pointer) => makes([tool], pointer) });
+  add(list(declaration.command), makes);
   if (sites.length === 0 && declaration.none !== true) {
     throw new TapPassConfigError(
       `Expected the effects of \`${tool}\` to name at least one argument, got none; write \`{none: true}\` for a tool that touches nothing`,
@@ -140,7 +164,7 @@ export const compileDeclaration = (
   return (args) => {
     const found: Effect[] = [];
     for (const site of sites) visit(args, site, 0, '', found);
-    return found;
+    return { effects: found, basis: 'declared' };
   };
 };
 

@@ -22,6 +22,11 @@ export interface CompiledLandlock {
   readonly handledNet: bigint;
   readonly scoped: bigint;
   readonly paths: readonly LandlockPathRule[];
+  /**
+   * Granted in addition only where the process gets a pid namespace *and* a /proc of its own: elsewhere they would show
+   * the command lines of everybody's processes.
+   */
+  readonly pathsWithOwnProc: readonly LandlockPathRule[];
   readonly ports: readonly LandlockPortRule[];
 }
 
@@ -53,8 +58,13 @@ export interface CompiledProfile {
   readonly environment: readonly string[];
   /** Namespaces to add where the host permits; a layer that the tier *needs* is in `required` instead. */
   readonly namespaces: readonly Namespace[];
-  /** Layers without which the profile must not run: `landlock`, `landlock-net`, `landlock-scope`, `seccomp`, … */
+  /**
+   * Layers without which the profile must not run: `landlock`, `landlock-net`, `landlock-scope`, `seccomp`,
+   * `no-new-privs`, `capabilities`, `namespace-pid` (where it stands in for a Landlock scope that the kernel lacks) …
+   */
   readonly required: readonly string[];
   /** Absolute paths of programs that may be started (empty: none; `undefined`: any). */
   readonly commands?: readonly string[];
+  /** PATH inside the sandbox: the folders its commands were found in, without the shims of version managers. */
+  readonly searchPath: readonly string[];
 }

@@ -44,6 +44,7 @@ export const canonicalize = (value: unknown): string => {
     const at = pointerTo(value);
     throw new TypeError(
       `Expected ${error.expected}${at === '' ? '' : ` at ${at}`}, got ${error.got}. Pass plain JSON data.`,
+      { cause: error },
     );
   }
 };
@@ -75,6 +76,7 @@ const write = (value: unknown, depth: number): string => {
     case 'bigint':
     case 'symbol':
     case 'function':
+    default:
       throw new Refusal('a JSON value', typeof value);
   }
 };
@@ -98,7 +100,7 @@ const writeObject = (value: object, depth: number): string => {
   for (const key of sortedKeys(record)) {
     const item = record[key];
     if (item === undefined) continue;
-    text += `${text === '' ? '{' : ','}${quote(key)}:${write(item, depth)}`;
+    text += `${text === '' ? '{' : ','}${quoteWord(key)}:${write(item, depth)}`;
   }
   return text === '' ? '{}' : `${text}}`;
 };
@@ -116,8 +118,25 @@ const sortedKeys = (record: object): readonly string[] => {
 // oxlint-disable-next-line no-control-regex -- control characters are exactly what JSON escapes
 const TO_ESCAPE = /[\u0000-\u001f"\\\ud800-\udfff]/;
 
+/** False: the text stands between quotes as it is. */
+export const needsEscape = (text: string): boolean => TO_ESCAPE.test(text);
+
 /** A JSON string, escaped as RFC 8785 3.2.2.2 asks; JSON.stringify escapes the same characters in the same way. */
-export const quote = (text: string): string => (TO_ESCAPE.test(text) ? JSON.stringify(text) : `"${text}"`);
+export const quote = (text: string): string => (needsEscape(text) ? JSON.stringify(text) : `"${text}"`);
+
+/** Keys and names come again and again: their texts are kept, up to a bound that hostile keys only fill, never pass. */
+const MAX_WORDS = 1024;
+const MAX_WORD_LENGTH = 64;
+const words = new Map<string, string>();
+
+/** `quote`, for texts that are few and short: keys, names of tools and steps. */
+export const quoteWord = (text: string): string => {
+  const known = words.get(text);
+  if (known !== undefined) return known;
+  const made = quote(text);
+  if (words.size < MAX_WORDS && text.length <= MAX_WORD_LENGTH) words.set(text, made);
+  return made;
+};
 
 const isPlain = (value: object): boolean => {
   const prototype: unknown = Object.getPrototypeOf(value);

@@ -3,6 +3,8 @@
  * what the journal records, so that a decision can be replayed without the world.
  */
 
+import type { Tier } from './tier.ts';
+
 export const FILE_OPERATIONS = [
   'read',
   'list',
@@ -38,6 +40,11 @@ export interface ResolvedPath {
 interface EffectBase {
   /** Where in the arguments it stands: a JSON pointer (RFC 6901). Positional arguments are `/0`, `/1` … */
   readonly pointer: string;
+  /**
+   * True where the value at `pointer` is not the subject itself but what it was derived from (a file that a patch text
+   * names). It is judged all the same, but nothing may be written to that place.
+   */
+  readonly derived?: true;
 }
 
 export interface FileEffect extends EffectBase {
@@ -65,6 +72,8 @@ export interface EmailEffect extends EffectBase {
   readonly kind: 'email';
   /** The value that carries the message: a nodemailer, SendGrid, SES, Graph or Gmail shape, or plain `to`/`subject`. */
   readonly message: unknown;
+  /** Where the message is an array of positional arguments: what each is called in the function's source. */
+  readonly parameterNames?: readonly string[];
 }
 
 export interface NetworkEffect extends EffectBase {
@@ -79,6 +88,8 @@ export interface CommandEffect extends EffectBase {
   readonly command: string | readonly string[];
   /** True when the tool runs it under a tier, so that the kernel holds what the text cannot show. */
   readonly contained?: boolean;
+  /** Which tier, where the tool says so. */
+  readonly tier?: Tier;
 }
 
 export type Effect = FileEffect | SqlEffect | EmailEffect | NetworkEffect | CommandEffect;
@@ -104,8 +115,11 @@ export interface EffectDeclaration {
   /** Arguments that are messages; `true`: the whole arguments are one message. */
   readonly email?: true | ArgumentPath | readonly ArgumentPath[];
   readonly url?: ArgumentPath | readonly ArgumentPath[];
-  readonly command?: ArgumentPath | readonly ArgumentPath[];
-  /** The tool runs its commands under a tier. */
+  /** Arguments that are commands; `true`: the call as a whole starts a program. */
+  readonly command?: true | ArgumentPath | readonly ArgumentPath[];
+  /** The tool runs its commands under a tier, which contains them. Default: in none. */
+  readonly tier?: Tier;
+  /** The same without saying which: judged as the widest. */
   readonly contained?: boolean;
   /** The tool touches nothing outside its own memory. */
   readonly none?: true;

@@ -52,13 +52,17 @@ static int int_arg(napi_env env, napi_value value, int32_t *out)
 	return napi_get_value_int32(env, value, out) == napi_ok;
 }
 
-/* A text that fills the buffer was cut, and one with a NUL would be cut by the kernel: both are refused. */
-static int path_arg(napi_env env, napi_value value, char path[PATH_MAX])
+/* Node-API cuts a text that is too long before the character that does not fit: with room for one character more than
+ * a path may have, a text that was cut is always too long. The kernel would cut at a NUL. Both are refused: a path that
+ * was cut is another path. */
+#define PATH_ROOM (PATH_MAX + 8)
+
+static int path_arg(napi_env env, napi_value value, char path[PATH_ROOM])
 {
 	size_t length;
-	if (napi_get_value_string_utf8(env, value, path, PATH_MAX, &length) != napi_ok)
+	if (napi_get_value_string_utf8(env, value, path, PATH_ROOM, &length) != napi_ok)
 		return EINVAL;
-	if (length >= PATH_MAX - 1)
+	if (length >= PATH_MAX)
 		return ENAMETOOLONG;
 	return memchr(path, '\0', length) == NULL ? 0 : EINVAL;
 }
@@ -78,7 +82,7 @@ static napi_value is_real(napi_env env, napi_callback_info info)
 {
 	napi_value argv[1];
 	size_t argc = 1;
-	char path[PATH_MAX];
+	char path[PATH_ROOM];
 	if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || argc != 1)
 		return failure(env, EINVAL);
 	const int fault = path_arg(env, argv[0], path);
@@ -93,7 +97,7 @@ static napi_value open_at(napi_env env, napi_callback_info info)
 {
 	napi_value argv[5];
 	size_t argc = 5;
-	char path[PATH_MAX];
+	char path[PATH_ROOM];
 	int32_t dirfd, flags, mode, resolve;
 	if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || argc != 5 ||
 	    !int_arg(env, argv[0], &dirfd) || !int_arg(env, argv[2], &flags) || !int_arg(env, argv[3], &mode) ||
@@ -110,7 +114,7 @@ static napi_value mkdir_at(napi_env env, napi_callback_info info)
 {
 	napi_value argv[3];
 	size_t argc = 3;
-	char path[PATH_MAX];
+	char path[PATH_ROOM];
 	int32_t dirfd, mode;
 	if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || argc != 3 ||
 	    !int_arg(env, argv[0], &dirfd) || !int_arg(env, argv[2], &mode))
@@ -126,7 +130,7 @@ static napi_value unlink_at(napi_env env, napi_callback_info info)
 {
 	napi_value argv[3];
 	size_t argc = 3;
-	char path[PATH_MAX];
+	char path[PATH_ROOM];
 	int32_t dirfd, flags;
 	if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || argc != 3 ||
 	    !int_arg(env, argv[0], &dirfd) || !int_arg(env, argv[2], &flags))
@@ -142,7 +146,7 @@ static napi_value rename_at(napi_env env, napi_callback_info info)
 {
 	napi_value argv[5];
 	size_t argc = 5;
-	char from[PATH_MAX], to[PATH_MAX];
+	char from[PATH_ROOM], to[PATH_ROOM];
 	int32_t from_dir, to_dir, flags;
 	if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || argc != 5 ||
 	    !int_arg(env, argv[0], &from_dir) || !int_arg(env, argv[2], &to_dir) || !int_arg(env, argv[4], &flags))

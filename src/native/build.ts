@@ -1,5 +1,8 @@
 /**
- * Compiles the native part with the C compiler alone: no node-gyp, no Python, no network. Node-API is a stable ABI, so
+ * Builds the native part: `node src/native/build.ts` for this machine, into `build/`; with `--prebuilds` for every
+ * architecture that the package is published for, into `prebuilds/`.
+ *
+ * Compiles with the C compiler alone: no node-gyp, no Python, no network. Node-API is a stable ABI, so
  * the headers of any Node do; those of the running one come first.
  */
 import { spawnSync } from 'node:child_process';
@@ -8,8 +11,6 @@ import { dirname, join } from 'node:path';
 
 const here = import.meta.dirname;
 const root = join(here, '..', '..');
-const out = join(root, 'build', `${process.platform}-${process.arch}`);
-
 const headers = [
   join(dirname(dirname(process.execPath)), 'include', 'node'),
   join(root, 'node_modules', 'node', 'node_modules', `node-linux-${process.arch}`, 'include', 'node'),
@@ -29,9 +30,8 @@ const isStale = (target: string): boolean => {
   return readdirSync(here).some((name) => statSync(join(here, name)).mtimeMs > built);
 };
 
-const compile = (target: string, args: readonly string[]): void => {
+const compile = (compiler: string, target: string, args: readonly string[]): void => {
   if (!isStale(target)) return;
-  const compiler = process.env['CC'] ?? 'cc';
   const result = spawnSync(compiler, [...flags, ...args, '-o', target], { stdio: 'inherit' });
   if (result.status === 0) return;
   console.error(
@@ -42,17 +42,37 @@ const compile = (target: string, args: readonly string[]): void => {
   process.exitCode = 1;
 };
 
-if (process.platform === 'linux') {
-  mkdirSync(out, { recursive: true });
-  if (headers === undefined) {
-    console.error(
-      'tappass: could not build the addon: no node_api.h found; reinstall so that the `node` package arrives.',
-    );
-    process.exitCode = 1;
-  } else {
-    const addon = sources((name) => name.startsWith('addon') || name === 'kernel.c');
-    compile(join(out, 'tappass.node'), ['-shared', '-fPIC', '-I', headers, ...addon]);
+const buildInto = (folder: string, compiler: string, include: string): void => {
+  mkdirSync(folder, { recursive: true });
+  const addon = sources((name) => name.startsWith('addon') || name === 'kernel.c');
+  compile(compiler, join(folder, 'tappass.node'), ['-shared', '-fPIC', '-s', '-I', include, ...addon]);
+  const launcher = sources((name) => name.startsWith('launcher') || name === 'kernel.c');
+  compile(compiler, join(folder, 'tappass-launcher'), ['-s', '-static', ...launcher]);
+  compile(compiler, join(folder, 'tappass-try'), ['-Os', '-s', '-static', join(here, 'try.c')]);
+};
+
+const own = process.env['CC'] ?? 'cc';
+const COMPILERS: Readonly<Record<string, string>> = {
+  x64: process.arch === 'x64' ? own : 'x86_64-linux-gnu-gcc',
+  arm64: process.arch === 'arm64' ? own : 'aarch64-linux-gnu-gcc',
+};
+
+if (process.platform !== 'linux') {
+  console.error('tappass: the kernel sandbox is for Linux; here tools are governed, and nothing is contained.');
+} else if (headers === undefined) {
+  console.error(
+    'tappass: expected node_api.h beside Node or in /usr/include/node, found none: reinstall with `npm ci`.',
+  );
+  process.exitCode = 1;
+} else if (process.argv.includes('--prebuilds')) {
+  for (const [arch, compiler] of Object.entries(COMPILERS)) {
+    if (spawnSync(compiler, ['--version']).status === 0) {
+      buildInto(join(root, 'prebuilds', `linux-${arch}`), compiler, headers);
+    } else {
+      console.error(
+        `tappass: no prebuilds for linux-${arch}: ${compiler} is not installed (Debian: gcc-aarch64-linux-gnu).`,
+      );
+      if (process.env['TAPPASS_PUBLISH'] === '1') process.exitCode = 1;
+    }
   }
-  const launcher = sources((name) => name === 'launcher.c' || name === 'kernel.c');
-  if (existsSync(join(here, 'launcher.c'))) compile(join(out, 'tappass-launcher'), ['-static', ...launcher]);
-}
+} else buildInto(join(root, 'build', `linux-${process.arch}`), own, headers);

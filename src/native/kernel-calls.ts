@@ -1,2 +1,25 @@
 /** System calls of the sandbox. Each returns a count or 0, else `-errno`. */
-export interface KernelCalls {}
+export interface KernelCalls {
+  /** The newest Landlock ABI that the kernel speaks; `-ENOSYS` not built, `-EOPNOTSUPP` not enabled at boot. */
+  landlockAbi(): number;
+  /**
+   * Starts the launcher at `path`. `stdio` holds three descriptors to pass on, -1 for a new pipe. Fills `results` with
+   * pid, control socket, and our ends of the pipes (-1 where a descriptor was passed on).
+   */
+  startLauncher(path: string, stdio: Int32Array, results: Int32Array): number;
+  /** Writes all of `orders` to the control socket, blocking. */
+  sendOrders(control: number, orders: Uint8Array): number;
+  /** The pid when that launcher has ended and is gone from the process table; 0 while it still runs. */
+  reapLauncher(pid: number): number;
+  /** A new, empty ruleset: its descriptor. */
+  landlockRuleset(handledFs: bigint, handledNet: bigint, scoped: bigint): number;
+  landlockAllowBeneath(ruleset: number, path: string, access: bigint): number;
+  landlockAllowPort(ruleset: number, port: number, access: bigint): number;
+  /**
+   * Restricts every thread of this process for good and has each prove it: `probe`, a directory that can be opened now,
+   * must not be openable afterwards. `results` = [step that failed, its thread, threads found, threads confined].
+   */
+  lockDown(ruleset: number, flags: number, filter: Uint8Array, probe: string, results: Int32Array): number;
+  /** Fills [no_new_privs, seccomp mode] of the calling thread. */
+  securityState(results: Int32Array): number;
+}

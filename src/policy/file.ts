@@ -6,7 +6,14 @@ import type { FilesFlag } from '../model/flags.ts';
 const STEP = 'check_files';
 
 /**
- * `allow`: everything. `project`: reads anywhere, writes beneath the workspace. `read_only`: reads. `block`: nothing.
+ * The runtime's own directory, with the journal: a tool that may write the workspace must not rewrite what is
+ * remembered of it. Compared without case, for file systems that do.
+ */
+const RESERVED = '.tappass';
+
+/**
+ * `allow`: everything. `project`: reads anywhere, writes beneath the workspace, except in `.tappass`. `read_only`: reads.
+ * `block`: nothing.
  * Under `project` and `read_only` a path that was not resolved is denied, and one that was is rewritten to its real
  * form, so that the tool opens what was judged. Any other flag denies.
  */
@@ -27,8 +34,10 @@ export const decideFile = (effect: FileEffect, flag: FilesFlag): Ruling => {
 
 /** For tools that live in the workspace whatever the flags say: nothing outside it, reads included. */
 export const decideConfined = (effect: FileEffect): Ruling =>
-  decideResolved(effect, ({ name, isBeneath, changesParent }) =>
-    isBeneath && !changesParent ? undefined : ['file.outside-workspace', `${name} is outside the workspace`],
+  decideResolved(effect, (facts) =>
+    facts.isBeneath && !facts.changesParent
+      ? reservedDenial(facts)
+      : ['file.outside-workspace', `${facts.name} is outside the workspace`],
   );
 
 interface Facts {
@@ -36,16 +45,22 @@ interface Facts {
   readonly isBeneath: boolean;
   /** Removing or moving the workspace itself changes the directory above it. */
   readonly changesParent: boolean;
+  readonly isReserved: boolean;
   /** What may be said of the path. */
   readonly name: string;
 }
 
 type Denial = readonly [code: string, reason: string] | undefined;
 
-const projectDenial = ({ isWrite, isBeneath, changesParent, name }: Facts): Denial =>
-  !isWrite || (isBeneath && !changesParent)
-    ? undefined
-    : ['file.outside-workspace', `writing to ${name}, outside the workspace, is not allowed (files=project)`];
+const projectDenial = (facts: Facts): Denial =>
+  !facts.isWrite || (facts.isBeneath && !facts.changesParent)
+    ? reservedDenial(facts)
+    : ['file.outside-workspace', `writing to ${facts.name}, outside the workspace, is not allowed (files=project)`];
+
+const reservedDenial = ({ isWrite, isReserved, name }: Facts): Denial =>
+  isWrite && isReserved
+    ? ['file.reserved', `${name} belongs to the runtime, which keeps its journal there`]
+    : undefined;
 
 const readOnlyDenial = ({ isWrite, name }: Facts): Denial =>
   isWrite ? ['file.read-only', `writing to ${name} is not allowed (files=read_only)`] : undefined;
@@ -60,10 +75,11 @@ const decideResolved = (effect: FileEffect, denialOf: (facts: Facts) => Denial):
     name,
     isWrite: effect.access !== 'read' || accessOf(operation) !== 'read',
     isBeneath: resolved.beneath !== undefined,
+    isReserved: (resolved.beneath ?? '').toLowerCase().split('/').includes(RESERVED),
     changesParent: resolved.beneath === '' && (operation === 'remove' || operation === 'rename'),
   });
   if (denial !== undefined) return denyRuling(STEP, ...denial);
-  return resolved.real === effect.path
+  return resolved.real === effect.path || effect.derived === true
     ? allowRuling(STEP)
     : allowRuling(STEP, { rewrites: [{ pointer: effect.pointer, value: resolved.real }] });
 };

@@ -1,11 +1,14 @@
 /** A tool in this package's own shape. */
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { EffectDeclaration } from '../model/effect.ts';
+import type { Grant } from '../model/grant.ts';
 
 /** What a tool's body may know about its call. */
 export interface ToolContext {
   readonly callId: string;
   readonly signal?: AbortSignal;
+  /** The permissions that the decision gave, one for each effect: a broker performs nothing without its own. */
+  readonly grants?: readonly Grant[];
 }
 
 /** US dollars for one call, or a function of its arguments and result. Default 0. */

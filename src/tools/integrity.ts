@@ -11,7 +11,10 @@ export interface ToolSnapshot {
 }
 
 const isPlainData = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype && !('~standard' in value);
+  typeof value === 'object' &&
+  value !== null &&
+  Object.getPrototypeOf(value) === Object.prototype &&
+  !('~standard' in value);
 
 const textOf = (schema: unknown): string | undefined => {
   try {

@@ -10,18 +10,31 @@ const replaceAt = (value: unknown, tokens: readonly string[], step: number, repl
     throw new TypeError(`Expected a value at ${tokens.join('/')} to rewrite, found none`);
   }
   const next = replaceAt((value as Record<string, unknown>)[token], tokens, step + 1, replacement);
-  if (Array.isArray(value)) return Object.freeze(value.map((item: unknown, index) => (String(index) === token ? next : item)));
+  if (Array.isArray(value))
+    return Object.freeze(value.map((item: unknown, index) => (String(index) === token ? next : item)));
   const copy = { ...value };
   Object.defineProperty(copy, token, { value: next, enumerable: true, configurable: true, writable: true });
   return Object.freeze(copy);
+};
+
+const tokensOf = (pointer: string): readonly string[] =>
+  pointer === '' ? [] : pointer.slice(1).split('/').map(unescapeToken);
+
+/** The value at a JSON pointer; `undefined` where there is none. */
+export const valueAt = (args: unknown, pointer: string): unknown => {
+  let value = args;
+  for (const token of tokensOf(pointer)) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, token)) return undefined;
+    value = (value as Record<string, unknown>)[token];
+  }
+  return value;
 };
 
 /** Applies every rewrite; throws when a pointer leads nowhere, because running the old value would ignore an obligation. */
 export const applyRewrites = (args: unknown, rewrites: readonly Rewrite[]): unknown => {
   let value = args;
   for (const { pointer, value: replacement } of rewrites) {
-    const tokens = pointer === '' ? [] : pointer.slice(1).split('/').map(unescapeToken);
-    value = replaceAt(value, tokens, 0, replacement);
+    value = replaceAt(value, tokensOf(pointer), 0, replacement);
   }
   return value;
 };

@@ -22,6 +22,7 @@ export interface ToolShape {
   readonly method: string;
   /** Where the schema stands on the tool, for the integrity check. */
   readonly schemaKey: string | undefined;
+  readonly schema: unknown;
   readonly validate: StandardSchemaV1['~standard']['validate'] | undefined;
   readonly declared: EffectDeclaration | undefined;
   readonly cost: unknown;
@@ -97,6 +98,7 @@ export const shapeOf = (tool: unknown, key: string | undefined, where: string): 
       bodyKind: bodyKindOf(tool),
       method: '',
       schemaKey: undefined,
+      schema: undefined,
       validate: undefined,
       declared: undefined,
       cost: undefined,
@@ -119,9 +121,25 @@ export const shapeOf = (tool: unknown, key: string | undefined, where: string): 
     bodyKind: bodyKindOf(execute),
     method: 'execute',
     schemaKey,
+    schema: schemaKey === undefined ? undefined : tool[schemaKey],
     validate: schemaKey === undefined ? undefined : standardValidate(tool[schemaKey]),
     declared: isRecord(effects) ? effects : undefined,
     cost: tool['cost'],
     parameterNames: [],
   };
+};
+
+/** The JSON Schema of a tool's arguments, where it is one, holds one (AI SDK), or can be made (Standard JSON Schema). */
+export const jsonSchemaOf = (schema: unknown): unknown => {
+  if ((typeof schema !== 'object' && typeof schema !== 'function') || schema === null) return undefined;
+  const { '~standard': standard, jsonSchema } = schema as { '~standard'?: unknown; jsonSchema?: unknown };
+  if (isRecord(jsonSchema)) return jsonSchema;
+  if (!isRecord(standard)) return schema;
+  try {
+    const { jsonSchema: make } = standard as { jsonSchema?: { input?: (options: object) => unknown } };
+    return make?.input?.({ target: 'draft-2020-12' });
+  } catch {
+    // A schema that has no JSON form (transforms, custom types) is judged by names and values alone.
+    return undefined;
+  }
 };

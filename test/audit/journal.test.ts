@@ -1,8 +1,9 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { openJournal, openJournalSync } from '../../src/audit/journal.ts';
+import { openMemoryJournal } from '../../src/audit/memory.ts';
 import { readJournal } from '../../src/audit/read.ts';
 import { verifyJournal } from '../../src/audit/verify.ts';
 import { decided, ended } from './entries.ts';
@@ -52,5 +53,51 @@ describe('a journal on disk', () => {
     expect(() => {
       journal.append(decided());
     }).toThrow(/Expected an open journal/);
+  });
+
+  test('refuses an entry that appends while it is read, and keeps the chain', async () => {
+    const memory = openMemoryJournal();
+    const disk = openJournalSync({ dir });
+    for (const journal of [memory, disk]) {
+      const sly = Object.defineProperty(decided(), 'reason', {
+        enumerable: true,
+        get: () => {
+          journal.append(ended());
+          return 'why';
+        },
+      });
+      expect(() => {
+        journal.append(sly);
+      }).toThrow(/appends while it is read/);
+      journal.append(decided());
+    }
+    await disk.close();
+    expect(await verifyJournal(dir)).toMatchObject({ ok: true });
+    expect([...memory.read()].map(({ seq }) => seq).slice(-2)).toEqual([2, 1]);
+  });
+
+  test('refuses a line that no reader would accept, and takes the longest that one would', async () => {
+    const journal = openJournalSync({ dir });
+    expect(() => {
+      journal.append(decided({ args: 'é'.repeat(8 * 1024 * 1024) }));
+    }).toThrow(/Expected an entry of at most/);
+    journal.append(decided({ args: 'x'.repeat(16 * 1024 * 1024 - 2000) }));
+    await journal.close();
+    expect(await verifyJournal(dir)).toMatchObject({ ok: true, events: 3 });
+  });
+
+  test('time never runs backwards within a file', () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: 2_000_000_000_000 });
+    try {
+      const journal = openMemoryJournal();
+      for (const now of [2_000_000_000_000, 1_999_999_990_000, 2_000_000_000_001]) {
+        vi.setSystemTime(now);
+        journal.append(decided());
+      }
+      const times = [...journal.read()].map(({ time }) => time.slice(-7)).toReversed();
+      expect(times).toEqual(['20.000Z', '20.000Z', '20.001Z']);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });

@@ -16,7 +16,8 @@ const workspace = mkdtempSync(join(tmpdir(), 'tappass-bench-'));
 mkdirSync(join(workspace, 'src'));
 writeFileSync(join(workspace, 'src', 'a.txt'), 'hello');
 
-const quantile = (sorted: readonly number[], q: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? NaN;
+const quantile = (sorted: readonly number[], q: number): number =>
+  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? NaN;
 const micro = (nanoseconds: number): string => (nanoseconds / 1000).toFixed(2);
 
 interface Measured {
@@ -34,7 +35,9 @@ const measure = async (calls: number, concurrency: number, call: () => Promise<u
     took.push(Number(process.hrtime.bigint() - at));
   };
   if (concurrency === 1) for (let index = 0; index < calls; index += 1) await one();
-  else for (let index = 0; index < calls; index += concurrency) await Promise.all(Array.from({ length: concurrency }, one));
+  else
+    for (let index = 0; index < calls; index += concurrency)
+      await Promise.all(Array.from({ length: concurrency }, one));
   const total = Number(process.hrtime.bigint() - started);
   took.sort((a, b) => a - b);
   return { p50: quantile(took, 0.5), p99: quantile(took, 0.99), perSecond: took.length / (total / 1e9) };
@@ -89,7 +92,11 @@ const contenders: { name: string; make: () => { call: () => Promise<unknown>; cl
 ];
 const other = await microsoft();
 if (typeof other === 'string') console.log(`(not measured: ${other})`);
-else contenders.push({ name: 'agent-governance-sdk 4.0.0 (in memory)', make: () => ({ call: other(), close: () => undefined }) });
+else
+  contenders.push({
+    name: 'agent-governance-sdk 4.0.0 (in memory)',
+    make: () => ({ call: other(), close: () => undefined }),
+  });
 
 const SIZES = [1000, 10_000, 100_000];
 const rows: string[][] = [];
@@ -105,7 +112,14 @@ for (const size of SIZES) {
       // Two journal lines for each call of ours: `size` counts entries, as the peer's log does.
       const calls = name.startsWith('tappass') ? size / 2 : size;
       const { p50, p99, perSecond } = await measure(calls, concurrency, call);
-      rows.push([name, String(size), String(concurrency), micro(p50), micro(p99), Math.round(perSecond).toLocaleString('en')]);
+      rows.push([
+        name,
+        String(size),
+        String(concurrency),
+        micro(p50),
+        micro(p99),
+        Math.round(perSecond).toLocaleString('en'),
+      ]);
       close();
     }
   }
@@ -120,7 +134,9 @@ journal[Symbol.dispose]();
 const started = performance.now();
 const report = await verifyJournal(dir);
 const seconds = (performance.now() - started) / 1000;
-console.log(`\nverify: ${String(report.events)} events, ok ${String(report.ok)}, ${Math.round(report.events / seconds).toLocaleString('en')} events/s`);
+console.log(
+  `\nverify: ${String(report.events)} events, ok ${String(report.ok)}, ${Math.round(report.events / seconds).toLocaleString('en')} events/s`,
+);
 const before = process.memoryUsage().heapUsed;
 const memory = openMemoryJournal();
 const again = noop(memory);

@@ -17,9 +17,11 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { FileMethod } from '../../src/broker/file-calls.ts';
+import { fileCalls, type FileMethod, type PathCalls } from '../../src/broker/file-calls.ts';
+import { resolvePath } from '../../src/broker/file-resolve.ts';
 import { openWorkspace, type Workspace } from '../../src/broker/file.ts';
-import type { FileOperation } from '../../src/model/effect.ts';
+import { FILE_OPERATIONS, type FileEffect, type FileOperation } from '../../src/model/effect.ts';
+import { decideFile } from '../../src/policy/file.ts';
 
 type BeneathRow = readonly [path: string, beneath: string, exists: boolean, operation?: FileOperation];
 type OutsideRow = readonly [path: string, real: string, exists: boolean, operation?: FileOperation];
@@ -116,7 +118,8 @@ describe.each(METHODS)('method %s', (method) => {
     ['loop1', 'loop1', true, 'remove'],
     ['in-file', 'in-file', true, 'rename'],
     ['in', 'in', true, 'rename'],
-    ['dangling-out', 'dangling-out', true, 'mkdir'],
+    ['in', 'a', true, 'mkdir'],
+    ['dangling-in', 'a/new', false, 'mkdir'],
   ];
 
   test('paths that are beneath, relative and absolute', () => {
@@ -149,6 +152,8 @@ describe.each(METHODS)('method %s', (method) => {
     ['out-file', 'outside/secret', true, 'chmod'],
     ['dangling-out', 'outside/new', false, 'write'],
     ['dangling-out', 'outside/new', false, 'rename'],
+    ['dangling-out', 'outside/new', false, 'mkdir'],
+    ['out', 'outside', true, 'mkdir'],
     ['chain1', 'outside', true],
     ['chain1/secret', 'outside/secret', true],
     // Lexically `in/..` is the workspace and `out/..` too; the kernel says otherwise of the second.
@@ -173,6 +178,8 @@ describe.each(METHODS)('method %s', (method) => {
     ['\uD800', /Unicode/u],
     ['a/\uDC00x', /Unicode/u],
     ['x'.repeat(4096), /longer/u],
+    ['./'.repeat(2040) + 'in/g', /longer/u],
+    ['x'.repeat(5_000_000), /longer/u],
     ['é'.repeat(2048), /longer/u],
     ['x'.repeat(256), /ENAMETOOLONG/u],
     ['~', /~/u],
@@ -214,6 +221,20 @@ describe.each(METHODS)('method %s', (method) => {
     expect(JSON.stringify(answer)).not.toContain(top);
   });
 
+  test('a path whose end does not fit is not judged by its beginning', () => {
+    // Once, a text that Node-API had cut before a character that did not fit passed for the whole of it.
+    const beneath: unknown[] = [];
+    for (let start = 4085; start <= 4100; start += 1) {
+      for (const name of ['🙂', '€', 'é', 'x']) {
+        const slashes = '/'.repeat(start - `${root}/.`.length);
+        const answer = resolve(workspace, `.${slashes}${name}/../out/new`, 'write');
+        beneath.push(...[answer].filter((one) => 'resolved' in one && one.resolved.beneath !== undefined));
+      }
+    }
+    expect(beneath).toEqual([]);
+    expect(resolve(workspace, `.${'/'.repeat(3900)}a/new`, 'write')).toMatchObject({ resolved: { beneath: 'a/new' } });
+  });
+
   test('a descriptor under /proc names an object, not a path: it is a fault even when it leads inside', () => {
     const descriptor = openSync(join(root, 'f'), 'r');
     try {
@@ -247,6 +268,18 @@ describe.each(METHODS)('method %s', (method) => {
     expect(resolve(workspace, Buffer.from([0xef, 0xbb, 0xbf, 0x66]))).toMatchObject({
       resolved: { beneath: '\uFEFFf' },
     });
+  });
+
+  test('an argument that throws when it is looked at is a fault', () => {
+    const hostile = new Proxy(
+      {},
+      {
+        getPrototypeOf: () => {
+          throw new Error('boo');
+        },
+      },
+    );
+    expect(resolve(workspace, hostile as URL)).toHaveProperty('fault');
   });
 
   test.each([undefined, null, 7, {}, ['f'], { toString: () => 'f' }])('%j in place of a path is a fault', (path) => {
@@ -302,6 +335,7 @@ describe.each(METHODS)('method %s', (method) => {
     });
     let seen = 0;
     let agreed = 0;
+    let allowed = 0;
     fc.assert(
       fc.property(tree, ({ directories, files, links, paths }) => {
         const here = join(top, `random-${method}-${String((seen += 1))}`);
@@ -345,7 +379,19 @@ describe.each(METHODS)('method %s', (method) => {
             closeSync(descriptor);
           });
           const isWrittenThere = written === undefined || ('resolved' in writing && writing.resolved.real === written);
-          if (!isRight || !isWrittenThere) disagreements.push({ path, expected, answer, written, writing });
+          // What `project` allows to be written was written beneath, or nowhere.
+          const effect: FileEffect = {
+            kind: 'file',
+            pointer: '',
+            operation: 'write',
+            access: 'write',
+            path,
+            ...writing,
+          };
+          const isAllowed = decideFile(effect, 'project').outcome === 'allow';
+          const isSafe = !isAllowed || written === undefined || written.startsWith(`${ws}/`);
+          if (isAllowed && written !== undefined) allowed += 1;
+          if (!isRight || !isWrittenThere || !isSafe) disagreements.push({ path, expected, answer, written, writing });
         }
         rmSync(here, { recursive: true });
         expect(disagreements).toEqual([]);
@@ -353,7 +399,92 @@ describe.each(METHODS)('method %s', (method) => {
       { numRuns: 120 },
     );
     expect(agreed).toBeGreaterThan(50);
+    expect(allowed).toBeGreaterThan(20);
   });
+});
+
+test('a link that is repointed while it is resolved is noticed: the kernel has the last word', () => {
+  const { path: kernel } = fileCalls('openat2');
+  if (kernel === undefined) throw new Error('no openat2');
+  const handle = openSync(root, 'r');
+  const link = join(root, 'fickle');
+  const point = (target: string): void => {
+    rmSync(link, { force: true });
+    symlinkSync(target, link);
+  };
+  const resolveWhile = (act: () => void) => {
+    point('a');
+    const openResolved: PathCalls['openResolved'] = (path, followLast) => {
+      act();
+      return kernel.openResolved(path, followLast);
+    };
+    return resolvePath({ real: root, handle }, 'fickle/g', 'write', { ...kernel, openResolved });
+  };
+  expect(resolveWhile(() => undefined)).toMatchObject({ resolved: { beneath: 'a/g' } });
+  writeFileSync(join(outside, 'g'), '');
+  expect(resolveWhile(() => point('../outside'))).toEqual({ fault: expect.stringMatching(/changed/u) });
+  expect(resolveWhile(() => point('nowhere'))).toEqual({ fault: expect.stringMatching(/changed/u) });
+  expect(resolveWhile(() => point('a/up/a'))).toMatchObject({ resolved: { beneath: 'a/g' } });
+  rmSync(join(outside, 'g'));
+  closeSync(handle);
+});
+
+test('whatever the text or the bytes: no throw, one answer from both methods, and beneath means beneath', () => {
+  using one = openWorkspace(root, { method: 'openat2' });
+  using other = openWorkspace(root, { method: 'fallback' });
+  const piece = fc.constantFrom(
+    'a',
+    'f',
+    'in',
+    'out',
+    'chain1',
+    'loop1',
+    'dangling-out',
+    'new',
+    '..',
+    '.',
+    '',
+    '~',
+    'file:',
+    '%2e%2e',
+    '\0',
+    '\uD800',
+    '🙂',
+    root,
+    'proc/self/root',
+  );
+  const path = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.uint8Array({ maxLength: 64 }),
+    fc.array(piece, { maxLength: 8 }).map((parts) => parts.join('/')),
+    fc.array(piece, { maxLength: 8 }).map((parts) => `/${parts.join('/')}`),
+  );
+  const seen = { beneath: 0, outside: 0, fault: 0 };
+  fc.assert(
+    fc.property(path, fc.constantFrom(...FILE_OPERATIONS), (input, operation) => {
+      const answer = one.resolve(input, { operation });
+      expect(other.resolve(input, { operation })).toEqual(answer);
+      const resolved = 'resolved' in answer ? answer.resolved : undefined;
+      seen[resolved === undefined ? 'fault' : resolved.beneath === undefined ? 'outside' : 'beneath'] += 1;
+      const isInside = resolved !== undefined && (resolved.real === root || resolved.real.startsWith(`${root}/`));
+      expect(resolved?.beneath !== undefined).toBe(isInside);
+      expect((resolved?.real ?? '/').split('/').filter((name) => name === '..' || name === '.')).toEqual([]);
+    }),
+    { numRuns: 1500 },
+  );
+  expect(Object.values(seen).filter((count) => count < 20)).toEqual([]);
+});
+
+test.each(METHODS)('forty links are followed and no more, as the kernel does, by %s', (method) => {
+  const chain = join(root, `chain-${method}`);
+  mkdirSync(chain);
+  writeFileSync(join(chain, '0'), '');
+  for (let at = 1; at <= 41; at += 1) symlinkSync(String(at - 1), join(chain, String(at)));
+  using workspace = openWorkspace(chain, { method });
+  expect(realpathSync.native(join(chain, '40'))).toBe(join(chain, '0'));
+  expect(resolve(workspace, '40')).toMatchObject({ resolved: { beneath: '0' } });
+  expect(() => readFileSync(join(chain, '41'))).toThrow(/ELOOP/u);
+  expect(resolve(workspace, '41')).toEqual({ fault: expect.stringMatching(/loop/u) });
 });
 
 test('a workspace must be a directory that exists', () => {

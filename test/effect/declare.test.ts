@@ -3,15 +3,22 @@ import { compileDeclaration } from '../../src/effect/declare.ts';
 import type { EffectDeclaration } from '../../src/model/effect.ts';
 import { TapPassConfigError } from '../../src/model/errors.ts';
 
-const object = (declaration: EffectDeclaration) => compileDeclaration('tool', declaration);
-const positional = (declaration: EffectDeclaration, ...names: string[]) =>
-  compileDeclaration('tool', declaration, new Map(names.map((name, index) => [name, index])));
+const object = (declaration: EffectDeclaration) => {
+  const derive = compileDeclaration('tool', declaration);
+  return (args: unknown) => derive(args).effects;
+};
+const positional = (declaration: EffectDeclaration, ...names: string[]) => {
+  const derive = compileDeclaration('tool', declaration, new Map(names.map((name, index) => [name, index])));
+  return (args: unknown) => derive(args).effects;
+};
 
 describe('where an argument stands', () => {
   test('by name, in depth, and for every element', () => {
     const derive = object({ read: ['path', 'files.*.path'], write: 'out.dir' });
     const found = derive({ path: 'a', files: [{ path: 'b' }, { path: 'c' }], out: { dir: 'd' } });
-    expect(found.map((effect) => [effect.pointer, effect.kind === 'file' && `${effect.access}:${effect.path}`])).toEqual([
+    expect(
+      found.map((effect) => [effect.pointer, effect.kind === 'file' && `${effect.access}:${effect.path}`]),
+    ).toEqual([
       ['/path', 'read:a'],
       ['/files/0/path', 'read:b'],
       ['/files/1/path', 'read:c'],
@@ -24,7 +31,10 @@ describe('where an argument stands', () => {
   });
 
   test('by parameter name, position, or inside the first argument of a function', () => {
-    expect(positional({ write: 'target' }, 'text', 'target')(['x', 'a'])[0]).toMatchObject({ pointer: '/1', path: 'a' });
+    expect(positional({ write: 'target' }, 'text', 'target')(['x', 'a'])[0]).toMatchObject({
+      pointer: '/1',
+      path: 'a',
+    });
     expect(positional({ write: '1' }, 'text', 'target')(['x', 'a'])[0]).toMatchObject({ pointer: '/1', path: 'a' });
     expect(positional({ write: 'path' })([{ path: 'a' }])[0]).toMatchObject({ pointer: '/0/path', path: 'a' });
     expect(positional({ email: true })([{ to: 'a@b.c' }])[0]).toMatchObject({ pointer: '/0', kind: 'email' });
@@ -48,17 +58,27 @@ describe('where an argument stands', () => {
 });
 
 test('each kind of effect carries its value', () => {
-  const derive = object({ sql: 'query', dialect: 'sqlite', url: 'url', command: 'argv', contained: true, email: 'message' });
-  expect(derive({ query: { text: 'SELECT 1', values: [] }, url: 'https://a/', argv: ['ls', 1], message: { to: 'a' } })).toEqual([
+  const derive = object({
+    sql: 'query',
+    dialect: 'sqlite',
+    url: 'url',
+    command: 'argv',
+    contained: true,
+    email: 'message',
+  });
+  expect(
+    derive({ query: { text: 'SELECT 1', values: [] }, url: 'https://a/', argv: ['ls', 1], message: { to: 'a' } }),
+  ).toEqual([
     { kind: 'sql', text: 'SELECT 1', dialect: 'sqlite', pointer: '/query' },
     { kind: 'email', message: { to: 'a' }, pointer: '/message' },
     { kind: 'network', url: 'https://a/', pointer: '/url' },
     { kind: 'command', command: ['ls', '1'], contained: true, pointer: '/argv' },
   ]);
-  expect(object({ files: { rename: ['from', 'to'] } })({ from: 'a', to: 'b' }).map((effect) => effect.kind === 'file' && effect.access)).toEqual([
-    'write',
-    'write',
-  ]);
+  expect(
+    object({ files: { rename: ['from', 'to'] } })({ from: 'a', to: 'b' }).map(
+      (effect) => effect.kind === 'file' && effect.access,
+    ),
+  ).toEqual(['write', 'write']);
 });
 
 test.each<[string, EffectDeclaration]>([

@@ -64,6 +64,20 @@ test('the workspace itself may be listed and made, but not removed or moved: tha
   expect(decideConfined(effect('remove', ROOT)).outcome).toBe('deny');
 });
 
+test('the directory of the runtime may be read but not changed: the journal is in it', () => {
+  for (const beneath of ['.tappass', '.tappass/audit/1.jsonl', 'sub/.tappass/audit', '.TapPass/audit']) {
+    const resolved = { real: `/ws/${beneath}`, exists: true, beneath };
+    for (const operation of FILE_OPERATIONS.filter((name) => accessOf(name) === 'write')) {
+      expect(decideFile(effect(operation, resolved), 'project')).toMatchObject({ code: 'file.reserved' });
+      expect(decideConfined(effect(operation, resolved))).toMatchObject({ code: 'file.reserved' });
+    }
+    expect(outcome(effect('read', resolved), 'project')).toBe('allow');
+    expect(outcome(effect('write', resolved), 'allow')).toBe('allow');
+  }
+  const beside = { real: '/ws/.tappass-notes', exists: true, beneath: '.tappass-notes' };
+  expect(outcome(effect('write', beside), 'project')).toBe('allow');
+});
+
 test.each(['', 'Project', 'readonly', 'ALLOW', 'toString', undefined, null, 1])('the flag %j denies', (flag) => {
   expect(decideFile(effect('read', INSIDE), flag as FilesFlag)).toMatchObject({
     outcome: 'deny',

@@ -20,12 +20,27 @@ describe('grammar', () => {
   });
 
   test.each([
-    ['mode=observe, pii=mask, email=internal:company.com', { mode: 'observe', pii: 'mask', email: 'internal:company.com' }],
+    [
+      'mode=observe, pii=mask, email=internal:company.com',
+      { mode: 'observe', pii: 'mask', email: 'internal:company.com' },
+    ],
     ['pii=mask,email=block', { pii: 'mask', email: 'block' }],
-    ['mode=observe, email=mirror:me@company.com, budget=dev', { mode: 'observe', email: 'mirror:me@company.com', budget: 'dev' }],
-    ['email=internal:company.com, pii=mask, secrets=redact', { email: 'internal:company.com', pii: 'mask', secrets: 'redact' }],
-    ['mode=lockdown, email=block, tools=block, files=read_only', { mode: 'lockdown', email: 'block', tools: 'block', files: 'read_only' }],
-    ['tools=block, pii=mask, secrets=redact, budget=custom:0.10:5', { tools: 'block', pii: 'mask', secrets: 'redact', budget: 'custom:0.10:5' }],
+    [
+      'mode=observe, email=mirror:me@company.com, budget=dev',
+      { mode: 'observe', email: 'mirror:me@company.com', budget: 'dev' },
+    ],
+    [
+      'email=internal:company.com, pii=mask, secrets=redact',
+      { email: 'internal:company.com', pii: 'mask', secrets: 'redact' },
+    ],
+    [
+      'mode=lockdown, email=block, tools=block, files=read_only',
+      { mode: 'lockdown', email: 'block', tools: 'block', files: 'read_only' },
+    ],
+    [
+      'tools=block, pii=mask, secrets=redact, budget=custom:0.10:5',
+      { tools: 'block', pii: 'mask', secrets: 'redact', budget: 'custom:0.10:5' },
+    ],
     ['  MODE = Lockdown ,, Files=READ_ONLY ', { mode: 'lockdown', files: 'read_only' }],
     ['tools=allowlist:search:github%3Aget_issue', { tools: 'allowlist:search:github%3Aget_issue' }],
     ['email=internal:@company.com', { email: 'internal:company.com' }],
@@ -76,12 +91,15 @@ describe('grammar', () => {
 
   test('garbage of any kind never throws and never loosens a flag', () => {
     fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.dictionary(fc.string(), fc.anything())), (input) => {
-        const { flags, ignored, given } = parseFlags(input as string);
-        expect(Object.keys(flags).sort()).toEqual([...FLAG_NAMES].sort());
-        for (const name of FLAG_NAMES) if (!(name in given)) expect(flags[name]).toBe(DEFAULT_FLAGS[name]);
-        expect(Array.isArray(ignored)).toBe(true);
-      }),
+      fc.property(
+        fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.dictionary(fc.string(), fc.anything())),
+        (input) => {
+          const { flags, ignored, given } = parseFlags(input);
+          expect(Object.keys(flags).sort()).toEqual([...FLAG_NAMES].sort());
+          for (const name of FLAG_NAMES) if (!(name in given)) expect(flags[name]).toBe(DEFAULT_FLAGS[name]);
+          expect(Array.isArray(ignored)).toBe(true);
+        },
+      ),
     );
     for (const odd of [null, undefined, 7, true, Symbol('x'), () => 1]) {
       expect(parseFlags(odd as unknown as string).flags).toEqual(DEFAULT_FLAGS);
@@ -91,9 +109,15 @@ describe('grammar', () => {
 
   test('tool names of any characters survive the text form', () => {
     fc.assert(
-      fc.property(fc.array(fc.string({ minLength: 1 }).filter((name) => name.trim() === name), { minLength: 1 }), (names) => {
-        expect(parametersOf(parseFlags({ tools: { allowlist: names } }).flags.tools)).toEqual(names);
-      }),
+      fc.property(
+        fc.array(
+          fc.string({ minLength: 1 }).filter((name) => name.trim() === name),
+          { minLength: 1 },
+        ),
+        (names) => {
+          expect(parametersOf(parseFlags({ tools: { allowlist: names } }).flags.tools)).toEqual(names);
+        },
+      ),
     );
   });
 });

@@ -94,7 +94,12 @@ describe('is refused', () => {
     ['ten thousand levels', deep(10_000), 'arguments.too-deep', '/0/0'],
     ['five megabytes', { text: 'x'.repeat(5 * 1024 * 1024) }, 'arguments.too-large', '/text'],
     ['a million elements', Array.from({ length: 1_000_000 }, () => 0), 'arguments.too-large', ''],
-    ['a sparse array of full length', Array.from({ length: 0 }).concat(Object.assign([], { length: 4_294_967_295 })), 'arguments.too-large', ''],
+    [
+      'a sparse array of full length',
+      Array.from({ length: 0 }).concat(Object.assign([], { length: 4_294_967_295 })),
+      'arguments.too-large',
+      '',
+    ],
     ['a function', { run: () => 1 }, 'arguments.not-data', '/run'],
     ['a symbol', [Symbol('x')], 'arguments.not-data', '/0'],
     ['an object with toJSON', { toJSON: () => 'other' }, 'arguments.not-data', '/toJSON'],
@@ -140,17 +145,41 @@ describe('is refused', () => {
 
   test('never by a throw, whatever the value', () => {
     fc.assert(
-      fc.property(fc.anything({ withBigInt: true, withDate: true, withMap: true, withSet: true, withTypedArray: true, withSparseArray: true }), (value) => {
-        expect(() => take(value)).not.toThrow();
-      }),
+      fc.property(
+        fc.anything({
+          withBigInt: true,
+          withDate: true,
+          withMap: true,
+          withSet: true,
+          withTypedArray: true,
+          withSparseArray: true,
+        }),
+        (value) => {
+          expect(() => take(value)).not.toThrow();
+        },
+      ),
     );
   });
 });
 
 describe('as JSON', () => {
   test('different arguments have different texts', () => {
-    const texts = [undefined, null, 1n, '1', 1, NaN, Infinity, new Date(0), new URL('http://a/'), 'http://a/', new Uint8Array([1]), '\ud800', [], {}]
-      .map((value) => JSON.stringify(asJson(value)));
+    const texts = [
+      undefined,
+      null,
+      1n,
+      '1',
+      1,
+      NaN,
+      Infinity,
+      new Date(0),
+      new URL('http://a/'),
+      'http://a/',
+      new Uint8Array([1]),
+      '\ud800',
+      [],
+      {},
+    ].map((value) => JSON.stringify(asJson(value)));
     expect(new Set(texts).size).toBe(texts.length);
   });
 

@@ -1,0 +1,180 @@
+/** What `runCommand` and `tappass run` have in common: checked options, private directories, the profile, the program. */
+import { statSync } from 'node:fs';
+import { homedir } from 'node:os';
+import {
+  requireArgv,
+  requireConnect,
+  requireDirectory,
+  requireEnvironment,
+  requireLimits,
+  requireNames,
+  requireTier,
+  requireTimeout,
+  requireWorkspace,
+} from './command-options.ts';
+import type { AllowDegraded, CommandLimits, NetworkOptions } from './command-options.ts';
+import { tierDenied } from './command-report.ts';
+import { compileProfile } from './kernel/compile.ts';
+import type { CompiledProfile } from './kernel/compiled.ts';
+import { launchConfined } from './kernel/confined.ts';
+import { scrubEnvironment } from './kernel/environment.ts';
+import { hostAbilities } from './kernel/host.ts';
+import { LaunchRefused } from './kernel/launcher.ts';
+import type { Launched, LaunchOptions } from './kernel/launcher.ts';
+import type { Identity } from './kernel/orders.ts';
+import { claimPrivateDirectories } from './kernel/private-directory.ts';
+import type { PrivateDirectories } from './kernel/private-directory.ts';
+import { currentProfile } from './kernel/profile-current.ts';
+import { cleanPath, locateProgram } from './kernel/program.ts';
+import type { Tier } from './model/tier.ts';
+
+export interface ConfinedOptions {
+  /** Default `worker`. */
+  readonly tier?: Tier | undefined;
+  /** A profile of your own, by path, instead of the tier's. */
+  readonly profile?: string | undefined;
+  /** Default: TAPPASS_WORKSPACE, else the current directory. */
+  readonly workspace?: string | undefined;
+  /** Where the command starts: inside the workspace, and the workspace by default. */
+  readonly cwd?: string | undefined;
+  /** Further programs (names or absolute paths) that may be started. */
+  readonly commands?: readonly string[] | undefined;
+  /** Added to what the profile passes on, unscrubbed: it is yours to give. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  /** Milliseconds until SIGTERM to every process of the command; SIGKILL a second later. */
+  readonly timeoutMs?: number | undefined;
+  readonly limits?: CommandLimits | undefined;
+  readonly network?: NetworkOptions | undefined;
+  readonly allowDegraded?: AllowDegraded | undefined;
+}
+
+export interface PreparedCommand {
+  readonly tier: Tier;
+  readonly argv: readonly string[];
+  readonly workspace: string;
+  readonly cwd: string;
+  readonly path: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** `undefined`: as long as it takes. */
+  readonly timeoutMs: number | undefined;
+  readonly connect: readonly (string | number)[];
+  readonly directories: PrivateDirectories;
+  readonly identity: Identity | undefined;
+  readonly allowDegraded: AllowDegraded;
+  /** Compiled on demand: a program that cannot be found is refused before a profile is asked about it. */
+  compile(program: string): CompiledProfile;
+}
+
+/** Checks everything and claims the private directories, which the caller releases. Throws for misuse. */
+export const prepareCommand = (argv: readonly string[], options: ConfinedOptions): PreparedCommand => {
+  const words = requireArgv(argv);
+  const tier = requireTier(options.tier ?? 'worker');
+  const workspace = requireWorkspace(options.workspace);
+  const cwd = requireDirectory(options.cwd, workspace);
+  const commands = requireNames('commands', options.commands);
+  const env = requireEnvironment(options.env);
+  const limits = requireLimits(options.limits);
+  const timeoutMs = requireTimeout(options.timeoutMs);
+  const connect = requireConnect(options.network);
+  const allowDegraded = requireNames('allowDegraded', options.allowDegraded);
+  const { profile } = currentProfile(options.profile ?? tier);
+  const path = cleanPath(process.env['PATH'], workspace);
+  const identity = identityFor(workspace);
+  const directories = claimPrivateDirectories(identity);
+  return {
+    tier: profile.tier ?? tier,
+    argv: words,
+    workspace,
+    cwd,
+    path,
+    env,
+    timeoutMs,
+    connect,
+    directories,
+    identity,
+    allowDegraded,
+    compile: (program) => {
+      const result = compileProfile(profile, {
+        variables: { workspace, tmp: directories.root, node: process.execPath, home: homedir() },
+        host: hostAbilities(),
+        searchPath: path.split(':'),
+        ...(tier === 'observer' ? { program } : {}),
+        commands,
+        connect,
+        limits,
+        allowDegraded,
+      });
+      if ('missing' in result) throw tierDenied(tier, result.missing);
+      return result.compiled;
+    },
+  };
+};
+
+/**
+ * Root that works in somebody else's directory becomes that user. In a directory of root's it stays uid 0, without Linux
+ * capabilities: what root *owns* is then kept out of reach by Landlock alone.
+ */
+const identityFor = (workspace: string): Identity | undefined => {
+  if (process.geteuid?.() !== 0) return undefined;
+  const { uid, gid } = statSync(workspace);
+  return uid === 0 ? undefined : { uid, gid };
+};
+
+const environmentFor = (prepared: PreparedCommand, profile: CompiledProfile): Record<string, string> => ({
+  ...scrubEnvironment(process.env, profile.environment),
+  PATH: profile.searchPath.join(':') || prepared.path,
+  HOME: prepared.directories.home,
+  TMPDIR: prepared.directories.temporary,
+  TMP: prepared.directories.temporary,
+  TEMP: prepared.directories.temporary,
+  PWD: prepared.cwd,
+  TAPPASS_SANDBOX: prepared.tier,
+  ...prepared.env,
+});
+
+/** `kind`: nothing of that name; something that cannot be started; something that this tier does not start. */
+export interface Refusal {
+  readonly kind: 'missing' | 'unusable' | 'not-listed';
+  readonly reason: string;
+}
+
+/** Finds the program and compiles the profile for it. Throws TrustTierDenied where the host cannot enforce it. */
+export const resolveCommand = (
+  prepared: PreparedCommand,
+): { readonly program: string; readonly profile: CompiledProfile } | Refusal => {
+  const found = locateProgram(prepared.argv[0] ?? '', prepared.path, prepared.cwd);
+  if ('fault' in found) return { kind: found.missing ? 'missing' : 'unusable', reason: found.fault };
+  const profile = prepared.compile(found.path);
+  return profile.commands === undefined || profile.commands.includes(found.real)
+    ? { program: found.path, profile }
+    : { kind: 'not-listed', reason: notListed(prepared, found.path) };
+};
+
+const notListed = (prepared: PreparedCommand, program: string): string =>
+  prepared.tier === 'observer'
+    ? `${program} cannot be started under tier observer`
+    : `${program} is not among the commands that tier ${prepared.tier} may start; pass \`commands: [${JSON.stringify(prepared.argv[0])}]\` to allow it` +
+      (program.startsWith(prepared.workspace) ? ", or run a script by its interpreter: ['sh', 'script.sh']" : '');
+
+/** Throws TrustTierDenied when not even the launcher could be started: there is no run without it. */
+export const start = async (
+  prepared: PreparedCommand,
+  { program, profile }: { readonly program: string; readonly profile: CompiledProfile },
+  stdio?: LaunchOptions['stdio'],
+): Promise<Launched> => {
+  try {
+    return await launchConfined({
+      profile,
+      program,
+      args: prepared.argv,
+      environment: environmentFor(prepared, profile),
+      directory: prepared.cwd,
+      sealed: profile.tier === 'observer',
+      ...(prepared.identity === undefined ? {} : { identity: prepared.identity }),
+      ...(stdio === undefined ? {} : { stdio }),
+    });
+  } catch (error) {
+    if (error instanceof LaunchRefused) throw tierDenied(prepared.tier, [{ layer: 'launcher', reason: error.message }]);
+    throw error;
+  }
+};

@@ -1,0 +1,138 @@
+/** What a confined command's report says, and the reasons in words, from the kernel's own numbers. */
+import { TrustTierDenied } from './model/errors.ts';
+import type { LayerReport } from './model/layer.ts';
+import type { CorrelationIds } from './model/session.ts';
+import type { Tier } from './model/tier.ts';
+import { lockedTier } from './kernel/lock-state.ts';
+import type { CompiledProfile } from './kernel/compiled.ts';
+import { errnoName } from './kernel/launcher.ts';
+import type { LaunchEnd, LaunchStep } from './kernel/launcher.ts';
+import type { PreparedCommand } from './command-prepare.ts';
+
+export interface CommandReport {
+  readonly tier: Tier;
+  /** Name and digest of the compiled profile; `undefined` when it did not come to that. */
+  readonly profile: { readonly name: string; readonly digest: string } | undefined;
+  readonly layers: readonly LayerReport[];
+  /** Layers whose absence the caller accepted. */
+  readonly degraded: readonly string[];
+}
+
+const NO_SESSION: CorrelationIds = { sessionId: '', taskId: '', agentUuid: '', pipelineUuid: '', auditUrl: null };
+
+export const tierDenied = (
+  tier: Tier,
+  missing: readonly { readonly layer: string; readonly reason: string }[],
+): TrustTierDenied =>
+  new TrustTierDenied(
+    `Expected this host to enforce tier \`${tier}\`, got no ${missing.map(({ layer, reason }) => `${layer} (${reason})`).join(', no ')}. ` +
+      'Run `tappass doctor` for the cures, or accept the gap by name with `allowDegraded`',
+    { requiredTier: tier, actualTier: lockedTier() ?? null, missing: missing.map(({ layer }) => layer) },
+    NO_SESSION,
+  );
+
+const full = (layer: string, detail?: string): LayerReport => ({
+  layer,
+  requested: true,
+  enforced: 'full',
+  ...(detail === undefined ? {} : { detail }),
+});
+
+/** Every layer that was asked for. The launcher stops at the first that fails, so a started command has them all. */
+export const reportOf = (prepared: PreparedCommand, profile: CompiledProfile, end: LaunchEnd): CommandReport => {
+  const ran = end.kind === 'ended';
+  const held = ran ? end.namespaces : [];
+  const layers: LayerReport[] = [
+    full('landlock', `${profile.landlock.paths.length} paths`),
+    full(
+      'landlock-net',
+      profile.landlock.ports.length === 0
+        ? 'no TCP'
+        : `TCP ports, on any host: ${profile.landlock.ports.map(({ port }) => port).join(', ')}`,
+    ),
+    {
+      layer: 'landlock-scope',
+      requested: true,
+      enforced: profile.landlock.scoped === 0n ? (held.includes('pid') ? 'partial' : 'none') : 'full',
+    },
+    full('seccomp'),
+    full('no-new-privs'),
+    full('capabilities'),
+    full('descriptors'),
+    full('session'),
+    full('environment'),
+    full('private-directories'),
+    prepared.identity === undefined
+      ? {
+          layer: 'identity',
+          requested: false,
+          enforced: 'none',
+          detail: `uid ${process.geteuid?.() ?? -1}, without Linux capabilities`,
+        }
+      : full('identity', `uid ${prepared.identity.uid}`),
+    ...limitLayers(profile),
+    ...profile.namespaces
+      .filter((name) => name !== 'user')
+      .map((name): LayerReport => ({
+        layer: `namespace-${name}`,
+        requested: true,
+        enforced: held.includes(name) ? 'full' : 'none',
+      })),
+  ];
+  return {
+    tier: prepared.tier,
+    profile: { name: profile.name, digest: profile.digest },
+    layers: ran ? layers : layers.map((layer) => ({ ...layer, enforced: 'none' })),
+    degraded: prepared.allowDegraded,
+  };
+};
+
+/** Resident memory, processes and processor time are read every 25 ms: a short burst can exceed them. */
+const limitLayers = ({ limits }: CompiledProfile): readonly LayerReport[] =>
+  (['memoryMb', 'pids', 'cpuSeconds', 'fileSizeMb'] as const)
+    .filter((name) => limits[name] !== undefined)
+    .map((name) => ({
+      layer: `limit-${name}`,
+      requested: true,
+      enforced: name === 'fileSizeMb' ? 'full' : 'partial',
+      detail:
+        name === 'fileSizeMb'
+          ? `rlimit ${limits[name]} per file`
+          : `${limits[name]}, over all processes, looked at every 25 ms`,
+    }));
+
+/** Steps whose failure is this host's, not the command's: what it then lacks, in the words of profiles. */
+const HOST_LACKS: Partial<Record<LaunchStep, string>> = {
+  namespaces: 'namespaces',
+  mounts: 'namespace-mount',
+  ruleset: 'landlock',
+  session: 'session',
+  descriptors: 'descriptors',
+  limits: 'limits',
+  identity: 'identity',
+  capabilities: 'capabilities',
+  'no-new-privileges': 'no-new-privs',
+  landlock: 'landlock',
+  seccomp: 'seccomp',
+};
+
+type Failed = Extract<LaunchEnd, { kind: 'failed' }>;
+
+/** Throws TrustTierDenied where the host is to blame. Else why the command was not started, from the kernel's errno. */
+export const refusalOf = (prepared: PreparedCommand, profile: CompiledProfile, end: Failed): string => {
+  const error = errnoName(end.errno);
+  const layer = HOST_LACKS[end.step];
+  if (layer !== undefined) throw tierDenied(prepared.tier, [{ layer, reason: `the kernel answered ${error}` }]);
+  const because: Partial<Record<LaunchStep, string>> = {
+    exec: `${prepared.argv[0] ?? ''} could not be started`,
+    path: `the rule for ${pathOf(profile, end.index)} could not be applied`,
+    port: `the rule for port ${profile.landlock.ports[end.index]?.port ?? ''} could not be applied`,
+    directory: `${prepared.cwd} could not be entered`,
+  };
+  return because[end.step] === undefined
+    ? `the launcher ended before the command did (${end.step}, ${error})`
+    : `${because[end.step] ?? ''} (${error})`;
+};
+
+const pathOf = ({ landlock }: CompiledProfile, index: number): string =>
+  [...landlock.paths, ...landlock.pathsWithOwnProc][index]?.path ?? 'a path';

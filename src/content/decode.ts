@@ -1,0 +1,163 @@
+/** Runs of base64, base64url and hexadecimal whose content is text: decoded one level, with the way back. */
+import { BASE64_ANY, EQUALS, HEX, KINDS } from './characters.ts';
+import type { Disguise } from '../model/content.ts';
+
+export interface DecodedRun {
+  readonly text: string;
+  readonly disguise: Disguise;
+  /** Offsets in the encoded text of what `[start, end)` of `text` was decoded from. */
+  readonly back: (start: number, end: number) => readonly [start: number, end: number];
+}
+
+/** Shortest run that is worth decoding: 15 bytes, the shortest secret that has a shape of its own. */
+const SHORTEST = 20;
+/** Bytes looked at before a run is decoded as a whole: pictures and digests are left alone here. */
+const SAMPLE = 24;
+
+const kind = (text: string, index: number): number => KINDS[text.charCodeAt(index)] ?? 0;
+
+const SEXTETS = (() => {
+  const values = new Int8Array(128).fill(-1);
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+  for (let value = 0; value < 64; value += 1) values[alphabet.charCodeAt(value)] = value;
+  values[45] = 62;
+  values[95] = 63;
+  return values;
+})();
+
+const sextet = (code: number): number => (code < 128 ? (SEXTETS[code] as number) : -1);
+
+const isTextByte = (byte: number): boolean => (byte >= 32 && byte < 127) || byte === 9 || byte === 10 || byte === 13;
+
+/** Calls `each` with the bytes of the run, until it returns false. Line breaks between full lines are skipped. */
+const eachByte = (text: string, from: number, to: number, each: (byte: number, at: number) => boolean): void => {
+  let bits = 0;
+  let held = 0;
+  for (let at = from; at < to; at += 1) {
+    const value = sextet(text.charCodeAt(at));
+    if (value === -1) continue;
+    bits = ((bits << 6) | value) & 0xffffff;
+    held += 6;
+    if (held >= 8) {
+      held -= 8;
+      if (!each((bits >> held) & 0xff, at)) return;
+    }
+  }
+};
+
+const looksLikeText = (text: string, from: number, to: number): boolean => {
+  let seen = 0;
+  let good = 0;
+  eachByte(text, from, to, (byte) => {
+    seen += 1;
+    if (isTextByte(byte) || byte >= 0xc2) good += 1;
+    return seen < SAMPLE;
+  });
+  return seen >= 9 && good >= seen * 0.92;
+};
+
+const decodeBase64 = (text: string, from: number, to: number): DecodedRun => {
+  const bytes = new Uint8Array(Math.ceil(((to - from) * 3) / 4) + 1);
+  const places = new Uint32Array(bytes.length);
+  let count = 0;
+  eachByte(text, from, to, (byte, at) => {
+    bytes[count] = byte;
+    places[count] = at;
+    count += 1;
+    return true;
+  });
+  return {
+    text: latin(bytes.subarray(0, count)),
+    disguise: 'base64',
+    // A byte ends within the sextet at its place, and begins in the one before.
+    back: (start, end) => [
+      Math.max(from, (places[start] ?? from) - 1),
+      end >= count ? to : (places[end - 1] ?? to) + 1,
+    ],
+  };
+};
+
+const latin = (bytes: Uint8Array): string => {
+  const parts: string[] = [];
+  for (let at = 0; at < bytes.length; at += 8_192) parts.push(String.fromCharCode(...bytes.subarray(at, at + 8_192)));
+  return parts.join('');
+};
+
+const decodeHex = (text: string, from: number, to: number): DecodedRun | undefined => {
+  const bytes = new Uint8Array((to - from) >> 1);
+  let good = 0;
+  for (let index = 0; index < bytes.length; index += 1) {
+    const byte = Number.parseInt(text.slice(from + index * 2, from + index * 2 + 2), 16);
+    bytes[index] = byte;
+    if (isTextByte(byte)) good += 1;
+    if (index === SAMPLE && good < SAMPLE * 0.9) return undefined;
+  }
+  if (good < bytes.length * 0.9) return undefined;
+  return {
+    text: latin(bytes),
+    disguise: 'hex',
+    back: (start, end) => [from + start * 2, from + end * 2],
+  };
+};
+
+/**
+ * Every run that decodes to text. The search jumps: in a stretch of `SHORTEST` characters one position tells whether a
+ * run can cover it, so prose costs a fraction of its length.
+ */
+export const eachDecodedRun = (text: string, found: (run: DecodedRun) => void): void => {
+  let at = SHORTEST - 1;
+  while (at < text.length) {
+    if ((kind(text, at) & BASE64_ANY) === 0) {
+      at += SHORTEST;
+      continue;
+    }
+    let start = at;
+    const floor = at - SHORTEST + 1;
+    while (start > floor && (kind(text, start - 1) & BASE64_ANY) !== 0) start -= 1;
+    if (start > floor || (start > 0 && (kind(text, start - 1) & BASE64_ANY) !== 0 && at - start < SHORTEST - 1)) {
+      at = start + SHORTEST - 1 > at ? start + SHORTEST - 1 : at + SHORTEST;
+      continue;
+    }
+    while (start > 0 && (kind(text, start - 1) & BASE64_ANY) !== 0) start -= 1;
+    const end = endOfRun(text, at);
+    decodeRun(text, start, end, found);
+    at = end + SHORTEST;
+  }
+};
+
+/** The end of the run, over line breaks that follow lines of one and the same length (MIME, PEM). */
+const endOfRun = (text: string, from: number): number => {
+  let at = from;
+  for (;;) {
+    const lineStart = at;
+    while (at < text.length && (kind(text, at) & BASE64_ANY) !== 0) at += 1;
+    let next = at;
+    if (text[next] === '\r') next += 1;
+    if (text[next] !== '\n' || (at - lineStart < 40 && lineStart !== from) || (kind(text, next + 1) & BASE64_ANY) === 0)
+      break;
+    if (lineStart === from && at - lineStart < 40) break;
+    at = next + 1;
+  }
+  for (let padding = 0; padding < 2 && (kind(text, at) & EQUALS) !== 0; padding += 1) at += 1;
+  return at;
+};
+
+const decodeRun = (text: string, start: number, end: number, found: (run: DecodedRun) => void): void => {
+  if (end - start >= 24 && (end - start) % 2 === 0 && isHex(text, start, end)) {
+    const run = decodeHex(text, start, end);
+    if (run !== undefined) found(run);
+    return;
+  }
+  // A path or a name may be glued in front, so the run may begin at any of four phases.
+  for (let phase = 0; phase < 4; phase += 1) {
+    if (looksLikeText(text, start + phase, end)) {
+      found(decodeBase64(text, start + phase, end));
+      return;
+    }
+  }
+};
+
+const isHex = (text: string, start: number, end: number): boolean => {
+  for (let at = start; at < end; at += 1) if ((kind(text, at) & HEX) === 0) return false;
+  return true;
+};

@@ -1,0 +1,239 @@
+/** Words near a number that say what it is. They are noted while the text is read once, and asked for afterwards. */
+import { ALNUM, KINDS, LOWER, UPPER } from './characters.ts';
+
+export const TOPICS = [
+  'phone',
+  'line',
+  'ssn',
+  'passport',
+  'license',
+  'birth',
+  'bank',
+  'medical',
+  'tax',
+  'identity',
+  'card',
+  'version',
+  'network',
+  'crypto',
+] as const;
+export type Topic = (typeof TOPICS)[number];
+
+/** Whole words (a plural `s` is allowed), in either case; `_`, digits and camelCase humps end a word. */
+export const TOPIC_WORDS: Readonly<Record<Topic, readonly string[]>> = {
+  phone: [
+    'phone',
+    'telephone',
+    'cellphone',
+    'mobile',
+    'cell',
+    'tel',
+    'fax',
+    'call',
+    'dial',
+    'whatsapp',
+    'sms',
+    'text me',
+    'reach',
+    'answering',
+    'message',
+    'contact',
+    'landline',
+
+    'hotline',
+    'telefon',
+    'telefono',
+    'teléfono',
+    'téléphone',
+    'telefone',
+    'handy',
+    'mobil',
+    'msisdn',
+    'ring me',
+    'phone number',
+  ],
+  line: ['office', 'desk', 'home', 'work', 'direct', 'mobile', 'fax', 'cell'],
+  ssn: ['ssn', 'social security', 'social_security', 'socialsecurity', 'ssns', 'social insurance'],
+  passport: [
+    'passport',
+    'travel document',
+    'pass-nr',
+    'pass nr',
+    'passeport',
+    'pasaporte',
+    'reisepass',
+    'passaporto',
+    'passportnumber',
+    'pass number',
+  ],
+  license: ['license', 'licence', 'dl', 'permit', 'lic', 'dlnumber', 'führerschein', 'driverslicense'],
+  birth: [
+    'born',
+    'birth',
+    'birthday',
+    'birthdate',
+    'dob',
+    'birthday is',
+    'date of birth',
+    'geburtsdatum',
+    'geboren',
+    'naissance',
+    'nacimiento',
+    'nascita',
+    'd.o.b',
+    'dateofbirth',
+  ],
+  bank: [
+    'bank',
+    'account',
+    'acct',
+    'routing',
+    'aba',
+    'iban',
+    'sort code',
+    'bsb',
+    'account number',
+    'checking',
+    'savings',
+    'accountnumber',
+    'debit',
+  ],
+  medical: [
+    'medical',
+    'patient',
+    'mrn',
+    'nhs',
+    'medicare',
+    'health',
+    'npi',
+    'mbi',
+    'insurance',
+    'krankenversicherung',
+    'beneficiary',
+  ],
+  tax: [
+    'tax',
+    'tin',
+    'itin',
+    'ein',
+    'vat',
+    'tfn',
+    'pan',
+    'gstin',
+    'steuer',
+    'taxpayer',
+    'cnpj',
+    'abn',
+    'acn',
+    'fiscal',
+    'partita iva',
+    'p.iva',
+    'steuer-id',
+    'utr',
+  ],
+  identity: [
+    'identity',
+    'national id',
+    'id number',
+    'identification',
+    'id card',
+    'citizen',
+    'aadhaar',
+    'aadhar',
+    'pesel',
+    'nif',
+    'nie',
+    'dni',
+    'cpf',
+    'curp',
+    'personnummer',
+    'hetu',
+    'nric',
+    'fin',
+    'sin',
+    'bsn',
+    'nino',
+    'national insurance',
+    'resident',
+    'rrn',
+    'uidai',
+    'nin',
+    'tckn',
+    'nationalid',
+    'ausweis',
+    'personalausweis',
+    'identity code',
+    'id code',
+    'idnr',
+    'personal number',
+    'kimlik',
+    'id no',
+    'voter',
+    'codice',
+    'registration',
+  ],
+  card: ['card', 'credit', 'visa', 'mastercard', 'amex', 'cc', 'pan', 'creditcard'],
+  version: [
+    'version',
+    'ver',
+    'release',
+    'build',
+    'chrome',
+    'firefox',
+    'safari',
+    'driver version',
+    'firmware',
+    'assembly',
+  ],
+  network: ['ip', 'address', 'host', 'client', 'ipv', 'remote'],
+  crypto: ['wallet', 'btc', 'bitcoin', 'crypto', 'eth', 'ethereum'],
+};
+
+const kind = (text: string, index: number): number => KINDS[text.charCodeAt(index)] ?? 0;
+
+/** Is `start…end` a word of its own? */
+export const isWord = (text: string, start: number, end: number): boolean => {
+  const before = start === 0 ? 0 : kind(text, start - 1);
+  const first = kind(text, start);
+  if ((before & UPPER) !== 0 && (first & UPPER) !== 0) return false;
+  if ((before & LOWER) !== 0 && (first & UPPER) === 0) return false;
+  if ((before & UPPER) !== 0 && (first & LOWER) !== 0) return false;
+  let after = end;
+  if (text[after] === 's' || text[after] === 'S') after += 1;
+  const next = kind(text, after);
+  const last = kind(text, end - 1);
+  return (next & ALNUM & ~1) === 0 || ((next & UPPER) !== 0 && (last & LOWER) !== 0);
+};
+
+const INDEX = Object.fromEntries(TOPICS.map((topic, index) => [topic, index])) as Readonly<Record<Topic, number>>;
+
+/** Where the words of each topic end, in the order of the text. */
+export class Topics {
+  readonly #places: (number[] | undefined)[] = [];
+  /** Topics of the label: they hold for the whole text. */
+  readonly #always: ReadonlySet<Topic>;
+
+  constructor(always: ReadonlySet<Topic>) {
+    this.#always = always;
+  }
+
+  note(topic: Topic, end: number): void {
+    (this.#places[INDEX[topic]] ??= []).push(end);
+  }
+
+  /** Is `topic` the label's, or spoken of at most `before` characters before `start` or `after` behind `end`? */
+  near(topic: Topic, start: number, end: number, before = 48, after = 0): boolean {
+    if (this.#always.has(topic)) return true;
+    const places = this.#places[INDEX[topic]];
+    if (places === undefined) return false;
+    let low = 0;
+    let high = places.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((places[middle] as number) <= start) low = middle + 1;
+      else high = middle;
+    }
+    if (low > 0 && start - (places[low - 1] as number) <= before) return true;
+    return after > 0 && low < places.length && (places[low] as number) - end <= after;
+  }
+}

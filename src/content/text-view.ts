@@ -1,0 +1,86 @@
+/** One text under examination, with the memory that keeps overlapping rules linear: no run is walked twice. */
+import { runEnd, runStart } from './characters.ts';
+import { Topics, type Topic } from './pii-context.ts';
+import type { PhoneCheck } from './pii-phone.ts';
+import type { Emit } from './spans.ts';
+
+/** Values that are judged in any text, besides one for each 64 characters. */
+const JUDGEMENTS = 2_000;
+
+interface Run {
+  readonly alphabet: number;
+  start: number;
+  end: number;
+}
+
+export interface ViewOptions {
+  readonly phoneCheck?: PhoneCheck | undefined;
+  readonly names: boolean;
+  readonly addresses: boolean;
+}
+
+export class TextView {
+  readonly text: string;
+  readonly emit: Emit;
+  readonly topics: Topics;
+  readonly phoneCheck: PhoneCheck | undefined;
+  readonly names: boolean;
+  readonly addresses: boolean;
+  /** Rules that take long stretches (a key block, a URL) note here how far they took, so that inner words are skipped. */
+  takenUntil = 0;
+  /** The end of the last token that was judged: prefixes inside it are not looked at again. */
+  tokenUntil = 0;
+  /** The last unquoted value that was walked. */
+  jwtRun = 0;
+  jwtTries = 0;
+  valueStart = 0;
+  valueEnd = 0;
+  #judgements: number;
+  /** The `@` that ends the credentials of a URL: no e-mail address, whatever stands around it. */
+  userinfoAt = -1;
+  manifestUntil = 0;
+  ipv6Until = 0;
+  macUntil = 0;
+  birthUntil = 0;
+  readonly #runs: Run[] = [];
+  readonly #found = new Map<string, number>();
+
+  constructor(text: string, emit: Emit, options: ViewOptions, label: ReadonlySet<Topic>) {
+    this.text = text;
+    this.#judgements = JUDGEMENTS + text.length / 64;
+    this.emit = emit;
+    this.topics = new Topics(label);
+    this.phoneCheck = options.phoneCheck;
+    this.names = options.names;
+    this.addresses = options.addresses;
+  }
+
+  /** False when more has been judged than any honest text asks for: from then on, what could be a secret is one. */
+  judge(): boolean {
+    this.#judgements -= 1;
+    return this.#judgements > 0;
+  }
+
+  /** As `runEnd`, without end, remembering the last run of each alphabet: rules ask from left to right. */
+  runEnd(from: number, alphabet: number): number {
+    let run = this.#runs.find((known) => known.alphabet === alphabet);
+    if (run === undefined) this.#runs.push((run = { alphabet, start: 0, end: 0 }));
+    if (from >= run.start && from < run.end) return run.end;
+    run.start = from;
+    run.end = runEnd(this.text, from, alphabet, this.text.length);
+    return run.end;
+  }
+
+  runStart(to: number, alphabet: number, limit: number): number {
+    return runStart(this.text, to, alphabet, limit);
+  }
+
+  /** As `indexOf`, or -1; remembering the answer, so that a marker that never comes is looked for once. */
+  indexOf(marker: string, from: number): number {
+    const known = this.#found.get(marker);
+    if (known !== undefined && (known === -1 || known >= from)) return known;
+    const found = this.text.indexOf(marker, from);
+    this.#found.set(marker, found);
+    return found;
+  }
+}

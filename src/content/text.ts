@@ -1,0 +1,202 @@
+/**
+ * One text, everything in it: the words that wake rules are found in one pass, digits in a second, and both again in what
+ * the text turns into when its disguises are taken off. Each rule is bounded, so the whole is linear in the text.
+ */
+import type { Disguise, FindingKind } from '../model/content.ts';
+import { compileKeywords, eachKeyword, type KeywordMachine } from './keywords.ts';
+import { eachDecodedRun } from './decode.ts';
+import { normaliseText, undoEscapes, type DerivedText } from './normalise.ts';
+import { TOPICS, TOPIC_WORDS, isWord, type Topic } from './pii-context.ts';
+import { NAME_TRIGGERS } from './pii-names.ts';
+import { matchNumbers } from './pii-numbers.ts';
+import type { PhoneCheck } from './pii-phone.ts';
+import { PII_TRIGGERS } from './pii.ts';
+import type { SecretRegistry } from './registered.ts';
+import { secretName } from './secret-names.ts';
+import { isSecretValue } from './secret-values.ts';
+import { SECRET_TRIGGERS, type Trigger } from './secrets.ts';
+import { resolveSpans, type Span } from './spans.ts';
+import { TextView } from './text-view.ts';
+
+/**
+ * A detector of the program's own. `find` must be quick on any text: it is called with hostile ones, synchronously. What
+ * it throws, the scanner throws, and the call is denied.
+ */
+export interface Detector {
+  /** Names the mask, `[MASKED_<type>]`, and the reason. Upper case by custom. */
+  readonly type: string;
+  /** Default `pii`. */
+  readonly kind?: FindingKind;
+  /** Offsets, end exclusive. `label` is the name of the member that holds the text, `''` if none. */
+  readonly find: (text: string, label: string) => Iterable<{ readonly start: number; readonly end: number }>;
+}
+
+export interface TextRules {
+  readonly secrets: boolean;
+  readonly pii: boolean;
+  /** Person names: off unless asked for. */
+  readonly names: boolean;
+  /** Street addresses: off unless asked for. */
+  readonly addresses: boolean;
+  readonly registries: readonly SecretRegistry[];
+  readonly detectors: readonly Detector[];
+  readonly phoneCheck?: PhoneCheck | undefined;
+  /** Keep personal data that overlaps a secret apart from it: one of the two is replaced, the other only reported. */
+  readonly apart: boolean;
+}
+
+interface Compiled {
+  readonly machine: KeywordMachine;
+  readonly triggers: readonly Trigger[];
+  readonly lengths: Uint16Array;
+}
+
+const compile = (triggers: readonly Trigger[]): Compiled => {
+  const machine = compileKeywords(triggers.map(({ word }) => word));
+  return { machine, triggers, lengths: Uint16Array.from(triggers, ({ word }) => word.length) };
+};
+
+const compiled = new Map<string, Compiled>();
+const compiledFor = (rules: TextRules): Compiled => {
+  const key = `${rules.secrets}|${rules.pii}|${rules.names || rules.addresses}`;
+  let found = compiled.get(key);
+  if (found === undefined) {
+    found = compile([
+      ...(rules.secrets ? SECRET_TRIGGERS : []),
+      ...(rules.pii ? PII_TRIGGERS : []),
+      ...(rules.pii && (rules.names || rules.addresses) ? NAME_TRIGGERS : []),
+    ]);
+    compiled.set(key, found);
+  }
+  return found;
+};
+
+const NO_SPANS: readonly Span[] = Object.freeze([]);
+/** Shorter texts hold nothing that stands for itself (`a@b.co`, `1.1.1.1`); behind a telling label they may. */
+const SHORTEST = 6;
+
+export class TextScanner {
+  readonly #rules: TextRules;
+  readonly #compiled: Compiled;
+  readonly #registered: boolean;
+
+  constructor(rules: TextRules) {
+    this.#rules = rules;
+    this.#compiled = compiledFor(rules);
+    this.#registered = rules.secrets && rules.registries.length > 0;
+  }
+
+  /** Spans in order and disjoint. `label` is the name the text stands behind, `''` if none. */
+  scan(text: string, label = ''): readonly Span[] {
+    const labelled = this.#rules.secrets && label !== '' ? this.#labelled(text, label) : undefined;
+    if (labelled !== undefined) return [labelled];
+    if (text.length < SHORTEST) return NO_SPANS;
+    let spans: Span[] | undefined;
+    const emit = (span: Span): void => void (spans ??= []).push(span);
+    const beyondAscii = this.#plain(text, label, emit) >= 0x80;
+    if (beyondAscii) this.#derived(normaliseText(text), text, label, 'unicode', emit);
+    if (text.includes('%') || text.includes('\\') || text.includes('&#')) {
+      this.#derived(undoEscapes(text), text, label, 'percent', emit);
+    }
+    eachDecodedRun(text, (run) => {
+      this.#plain(run.text, '', (span) => {
+        const [start, end] = run.back(span.start, span.end);
+        emit({ ...span, start, end, disguise: run.disguise });
+      });
+    });
+    if (spans === undefined) return NO_SPANS;
+    if (!this.#rules.apart) return resolveSpans(spans);
+    const ofKind = (kind: FindingKind): readonly Span[] =>
+      resolveSpans(spans?.filter((span) => span.kind === kind) ?? []);
+    return [...ofKind('secret'), ...ofKind('pii')];
+  }
+
+  #derived(
+    derived: DerivedText | undefined,
+    text: string,
+    label: string,
+    disguise: Disguise,
+    emit: (span: Span) => void,
+  ): void {
+    if (derived === undefined) return;
+    this.#plain(derived.text, label, (span) => {
+      const start = derived.starts[span.start] ?? 0;
+      const end = derived.ends[span.end - 1] ?? text.length;
+      const plain = text.slice(start, end) === derived.text.slice(span.start, span.end);
+      emit(plain ? { ...span, start, end } : { ...span, start, end, disguise });
+    });
+  }
+
+  /** The text as it stands. Returns bits that are `>= 0x80` when it is not pure ASCII. */
+  #plain(text: string, label: string, emit: (span: Span) => void): number {
+    const rules = this.#rules;
+    const { machine, triggers, lengths } = this.#compiled;
+    let view: TextView | undefined;
+    const open = (): TextView => (view ??= new TextView(text, emit, rules, topicsOf(label)));
+    const seen = eachKeyword(machine, text, (keyword, end) => {
+      (triggers[keyword] as Trigger).match(open(), end - (lengths[keyword] as number), end);
+    });
+    if (rules.pii && hasDigits(text)) matchNumbers(open());
+    if (this.#registered) {
+      for (const registry of rules.registries) {
+        registry.search(text, (start, end) =>
+          emit({ start, end, kind: 'secret', type: 'SECRET', rule: 'registered', score: 1 }),
+        );
+      }
+    }
+    for (const { type, kind = 'pii', find } of rules.detectors) {
+      for (const { start, end } of find(text, label)) {
+        if (end > start) emit({ start, end, kind, type, rule: 'custom', score: 1 });
+      }
+    }
+    return seen;
+  }
+
+  /** The whole text is a secret when its label says so and it looks the part. */
+  #labelled(text: string, label: string): Span | undefined {
+    const strength = secretName(label);
+    if (strength === undefined || text.length < 3) return undefined;
+    const value = text.trim();
+    if (isProse(value) || !isSecretValue(value, strength, true)) return undefined;
+    return { start: 0, end: text.length, kind: 'secret', type: 'SECRET', rule: 'labelled', score: 0.9 };
+  }
+}
+
+/** Seven words and more are a sentence about a password, not one. */
+const isProse = (text: string): boolean => {
+  let spaces = 0;
+  for (let at = text.indexOf(' '); at !== -1 && spaces < 7; at = text.indexOf(' ', at + 1)) spaces += 1;
+  return spaces >= 6 && !text.startsWith('-----BEGIN');
+};
+
+const hasDigits = (text: string): boolean => {
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code <= 57 && code >= 48) return true;
+  }
+  return false;
+};
+
+const NO_TOPICS: ReadonlySet<Topic> = new Set();
+const topicsByLabel = new Map<string, ReadonlySet<Topic>>();
+
+/** What a member name says about the value behind it: `homePhone` → telephone. */
+const topicsOf = (label: string): ReadonlySet<Topic> => {
+  if (label === '') return NO_TOPICS;
+  const known = topicsByLabel.get(label);
+  if (known !== undefined) return known;
+  const lower = label.toLowerCase();
+  const topics = new Set<Topic>();
+  for (const topic of TOPICS) {
+    for (const word of TOPIC_WORDS[topic]) {
+      for (const form of [word, word.replaceAll(' ', '_'), word.replaceAll(' ', '')]) {
+        for (let at = lower.indexOf(form); at !== -1; at = lower.indexOf(form, at + 1)) {
+          if (isWord(label, at, at + form.length)) topics.add(topic);
+        }
+      }
+    }
+  }
+  if (topicsByLabel.size >= 4_096) topicsByLabel.clear();
+  topicsByLabel.set(label, topics);
+  return topics;
+};

@@ -1,0 +1,301 @@
+/** Any value that a call carries: its texts scanned wherever they stand, and rebuilt only where something changed. */
+import { NO_FINDINGS, type Finding, type FindingKind, type Findings } from '../model/content.ts';
+import { secretName } from './secret-names.ts';
+import { replaceSpans, resolveSpans, type Span } from './spans.ts';
+import type { TextScanner } from './text.ts';
+
+export interface Transformed {
+  /** The same reference as what came in when nothing was replaced. */
+  readonly value: unknown;
+  readonly findings: Findings;
+  readonly changed: boolean;
+}
+
+export interface WalkOptions {
+  readonly replace: (kind: FindingKind) => boolean;
+  readonly exempt?: readonly string[];
+  readonly changed?: (pointer: string, value: unknown) => void;
+}
+
+/** Deeper values are refused: the caller's limits are lower, and a stack is not endless. */
+const DEEPEST = 1_000;
+
+const escapePointer = (key: string): string => key.replaceAll('~', '~0').replaceAll('/', '~1');
+
+/** Names under which objects carry the name of what is in `value`: `{name: 'API_TOKEN', value: '…'}`. */
+const NAMING = ['name', 'key', 'variable', 'header', 'field', 'id', 'label'] as const;
+
+export class ValueWalk {
+  readonly #text: TextScanner;
+  readonly #options: WalkOptions;
+  readonly #exempt: ReadonlySet<string>;
+  readonly #findings: Finding[] = [];
+  readonly #seen = new Map<object, unknown>();
+  readonly #path: (string | number)[] = [];
+  /** The path as findings may say it: a member name that is itself a secret is masked there. */
+  readonly #shown: (string | number)[] = [];
+  #exemptDepth = 0;
+
+  constructor(text: TextScanner, options: WalkOptions) {
+    this.#text = text;
+    this.#options = options;
+    this.#exempt = new Set(options.exempt);
+  }
+
+  run(value: unknown): Transformed {
+    if (this.#exempt.has('')) this.#exemptDepth += 1;
+    const result = this.#value(value, '');
+    return {
+      value: result,
+      findings: this.#findings.length === 0 ? NO_FINDINGS : this.#findings,
+      changed: result !== value,
+    };
+  }
+
+  #pointer(path: readonly (string | number)[] = this.#path): string {
+    return path.map((step) => `/${typeof step === 'number' ? step : escapePointer(step)}`).join('');
+  }
+
+  #value(value: unknown, label: string): unknown {
+    if (typeof value === 'string') return this.#string(value, label);
+    if (typeof value === 'number' || typeof value === 'bigint') return this.#number(value, label);
+    return typeof value === 'object' && value !== null ? this.#object(value, label) : value;
+  }
+
+  #report(spans: readonly Span[], inKey = false): readonly Span[] {
+    const pointer = this.#pointer(this.#shown);
+    for (const { kind, type, rule, start, end, disguise } of spans) {
+      this.#findings.push({
+        kind,
+        type,
+        rule,
+        pointer,
+        start,
+        end,
+        ...(disguise === undefined ? {} : { disguise }),
+        ...(inKey ? { inKey } : {}),
+      });
+    }
+    if (this.#exemptDepth > 0) return [];
+    return resolveSpans(spans.filter((span) => this.#options.replace(span.kind)));
+  }
+
+  #string(text: string, label: string): string {
+    const spans = this.#text.scan(text, label);
+    if (spans.length === 0) return text;
+    const replaced = this.#report(spans);
+    if (replaced.length === 0) return text;
+    const masked = replaceSpans(text, replaced);
+    this.#options.changed?.(this.#pointer(), masked);
+    return masked;
+  }
+
+  /** Numbers of seven digits and more may be a card, a telephone, an account; a masked number becomes a text. */
+  #number(value: number | bigint, label: string): unknown {
+    const short =
+      typeof value === 'number' && !(Number.isSafeInteger(value) && (value >= 1_000_000 || value <= -1_000_000));
+    if (short && secretName(label) !== 'password') return value;
+    const text = String(value);
+    const masked = this.#string(text, label);
+    return masked === text ? value : masked;
+  }
+
+  #object(value: object, label: string): unknown {
+    if (this.#seen.has(value)) return this.#seen.get(value);
+    if (this.#path.length > DEEPEST) throw new RangeError(`Expected a value at most ${DEEPEST} levels deep`);
+    this.#seen.set(value, value);
+    const result = this.#rebuilt(value, label);
+    if (result !== value) this.#seen.set(value, result);
+    return result;
+  }
+
+  #rebuilt(value: object, label: string): unknown {
+    if (Array.isArray(value)) return this.#array(value, label);
+    if (value instanceof ArrayBuffer) return this.#buffer(value, label);
+    if (ArrayBuffer.isView(value)) return value instanceof Uint8Array ? this.#bytes(value, label) : value;
+    if (value instanceof Error) return this.#error(value);
+    if (value instanceof Map) return this.#map(value);
+    if (value instanceof Set) return this.#set(value, label);
+    if (value instanceof URL) {
+      const text = value.toString();
+      const masked = this.#string(text, label);
+      return masked === text ? value : masked;
+    }
+    return this.#record(value);
+  }
+
+  #step<T>(step: string | number, visit: () => T, shown = step): T {
+    this.#path.push(step);
+    this.#shown.push(shown);
+    const exempt = this.#exempt.size > 0 && this.#exempt.has(this.#pointer());
+    if (exempt) this.#exemptDepth += 1;
+    try {
+      return visit();
+    } finally {
+      if (exempt) this.#exemptDepth -= 1;
+      this.#path.pop();
+      this.#shown.pop();
+    }
+  }
+
+  #array(list: readonly unknown[], label: string): unknown {
+    let copy: unknown[] | undefined;
+    for (let index = 0; index < list.length; index += 1) {
+      const item = list[index];
+      if (item === null || item === undefined || typeof item === 'boolean') continue;
+      const masked = this.#step(index, () => this.#value(item, optionBefore(list, index) || label));
+      if (masked !== item) (copy ??= [...list])[index] = masked;
+    }
+    return copy ?? list;
+  }
+
+  /** Own enumerable members, their names as well; a prototype is kept. Getters are read once, as any reader would. */
+  #record(record: object): unknown {
+    const naming = this.#naming(record as Readonly<Record<string, unknown>>);
+    let copy: Record<string, unknown> | undefined;
+    let renamed = false;
+    let taken: Map<string, number> | undefined;
+    const names = Object.keys(record);
+    for (const [index, name] of names.entries()) {
+      const item = (record as Readonly<Record<string, unknown>>)[name];
+      const [maskedName, shown] = this.#name(name);
+      const masked =
+        item === null || item === undefined || typeof item === 'boolean'
+          ? item
+          : this.#step(name, () => this.#value(item, name === 'value' && naming !== undefined ? naming : name), shown);
+      if (copy === undefined && (masked !== item || maskedName !== name)) copy = copyOf(record, names.slice(0, index));
+      if (copy === undefined) continue;
+      renamed ||= maskedName !== name;
+      const target = maskedName === name ? name : freeName(maskedName, copy, record, (taken ??= new Map()));
+      Object.defineProperty(copy, target, { value: masked, enumerable: true, writable: true, configurable: true });
+    }
+    if (renamed) this.#options.changed?.(this.#pointer(), copy);
+    return copy ?? record;
+  }
+
+  /** A member name as it should become, and as findings may show it. */
+  #name(name: string): readonly [masked: string, shown: string] {
+    const spans = this.#text.scan(name);
+    if (spans.length === 0) return [name, name];
+    return [replaceSpans(name, this.#report(spans, true)), replaceSpans(name, resolveSpans(spans))];
+  }
+
+  #naming(record: Readonly<Record<string, unknown>>): string | undefined {
+    if (typeof record['value'] !== 'string') return undefined;
+    for (const naming of NAMING) {
+      const name = record[naming];
+      if (typeof name === 'string' && name.length <= 96 && secretName(name) !== undefined) return name;
+    }
+    return undefined;
+  }
+
+  #map(map: ReadonlyMap<unknown, unknown>): unknown {
+    let changed = false;
+    const entries = [...map].map(([key, item]) => {
+      const name = typeof key === 'string' ? key : '';
+      const [maskedName, shown] = this.#name(name);
+      const maskedKey = typeof key === 'string' ? maskedName : this.#value(key, '');
+      const masked = this.#step(name, () => this.#value(item, name), shown);
+      changed ||= maskedKey !== key || masked !== item;
+      return [maskedKey, masked] as const;
+    });
+    return changed ? new Map(entries) : map;
+  }
+
+  #set(set: ReadonlySet<unknown>, label: string): unknown {
+    let changed = false;
+    const items = [...set].map((item, index) => {
+      const masked = this.#step(index, () => this.#value(item, label));
+      changed ||= masked !== item;
+      return masked;
+    });
+    return changed ? new Set(items) : set;
+  }
+
+  /** Message, stack, cause, the errors of an AggregateError and own members; the class stays, through its prototype. */
+  #error(error: Error): unknown {
+    const changes = new Map<string, unknown>();
+    for (const name of Object.getOwnPropertyNames(error)) {
+      const item: unknown = (error as unknown as Readonly<Record<string, unknown>>)[name];
+      if (item === null || item === undefined || typeof item === 'boolean' || typeof item === 'function') continue;
+      const masked = this.#step(name, () => this.#value(item, name));
+      if (masked !== item) changes.set(name, masked);
+    }
+    if (changes.size === 0) return error;
+    // A native error under the same class: what tells errors by their make (`isError`, structured clones) goes on working.
+    const copy = Object.setPrototypeOf(new Error(''), Object.getPrototypeOf(error) as object | null) as Error;
+    Object.defineProperties(copy, Object.getOwnPropertyDescriptors(error));
+    for (const [name, value] of changes) {
+      Object.defineProperty(copy, name, {
+        value,
+        writable: true,
+        configurable: true,
+        enumerable: Object.prototype.propertyIsEnumerable.call(error, name),
+      });
+    }
+    return copy;
+  }
+
+  #buffer(buffer: ArrayBuffer, label: string): unknown {
+    const bytes = new Uint8Array(buffer);
+    const masked = this.#bytes(bytes, label);
+    return masked instanceof Uint8Array && masked !== bytes ? masked.slice().buffer : buffer;
+  }
+
+  /** UTF-8 and UTF-16 that decode without a fault are text; anything else is left alone. */
+  #bytes(bytes: Uint8Array, label: string): unknown {
+    if (bytes.length < 3) return bytes;
+    const text = textOf(bytes);
+    if (text === undefined) return bytes;
+    const masked = this.#string(text, label);
+    if (masked === text) return bytes;
+    return bytesLike(bytes, masked);
+  }
+}
+
+/** `['--password', 'hunter2x']`, `['X-Api-Key', 'k3y…']`: what stands before a value names it, unless both are just words. */
+const optionBefore = (list: readonly unknown[], index: number): string => {
+  const [before, value] = [list[index - 1], list[index]];
+  if (typeof before !== 'string' || typeof value !== 'string' || before.length > 64 || value.startsWith('-')) return '';
+  if (!before.startsWith('-') && (list.length !== 2 || !/\d|[^\w.-]/u.test(value))) return '';
+  return secretName(before) === undefined ? '' : before;
+};
+
+/** A Buffer for a Buffer, without naming node: the constructor of the value makes the new one. */
+export const bytesLike = (like: Uint8Array, text: string): Uint8Array => {
+  const encoded = new TextEncoder().encode(text);
+  const { from } = like.constructor as { readonly from?: (source: Uint8Array) => Uint8Array };
+  return from === undefined ? encoded : from.call(like.constructor, encoded);
+};
+
+/** Two masked names must not fall together, nor upon a name that is there. `last` keeps many of them from being tried in turn. */
+const freeName = (wanted: string, copy: object, record: object, last: Map<string, number>): string => {
+  let times = last.get(wanted) ?? 1;
+  let name = times === 1 ? wanted : `${wanted}_${times}`;
+  while (Object.hasOwn(copy, name) || Object.hasOwn(record, name)) name = `${wanted}_${(times += 1)}`;
+  last.set(wanted, times);
+  return name;
+};
+
+const textOf = (bytes: Uint8Array): string | undefined => {
+  try {
+    const wide = bytes[0] === 0xff && bytes[1] === 0xfe ? 'utf-16le' : 'utf-8';
+    const text = new TextDecoder(wide, { fatal: true }).decode(bytes);
+    return text.includes('\0') ? undefined : text;
+  } catch {
+    return undefined;
+  }
+};
+
+const copyOf = (record: object, names: readonly string[]): Record<string, unknown> => {
+  const copy = Object.create(Object.getPrototypeOf(record) as object | null) as Record<string, unknown>;
+  for (const name of names) {
+    Object.defineProperty(copy, name, {
+      value: (record as Readonly<Record<string, unknown>>)[name],
+      enumerable: true,
+      writable: true,
+      configurable: true,
+    });
+  }
+  return copy;
+};

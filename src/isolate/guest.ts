@@ -1,0 +1,237 @@
+/**
+ * Child side: one isolate, prepared before its guest comes and thrown away after it. Everything of isolated-vm stays in
+ * this file and never reaches the guest: what crosses is text and numbers.
+ */
+import { randomBytes } from 'node:crypto';
+import type ivm from 'isolated-vm';
+import { MAX_LOG_LINE_CHARS, MAX_TIMERS, RUNTIME_FILE } from './limits.ts';
+import type { HostMessage, LogLevel, ReplyMessage, RunMessage } from './message.ts';
+import { installGuest } from './runtime.ts';
+import { installWeb } from './runtime-web.ts';
+
+const RUNTIME = `(function (send, ask, allow) {
+  return (${installGuest.toString()})(send, ask, allow, ${MAX_LOG_LINE_CHARS}, ${MAX_TIMERS}, ${installWeb.toString()}
+  );
+})`;
+
+/** V8's compiled form of RUNTIME, made by this process of its own text. */
+let cachedRuntime: ivm.ExternalCopy<ArrayBuffer> | undefined;
+
+export interface GuestKind {
+  readonly memoryMb: number;
+  readonly allow: string;
+}
+
+export const isKind = (a: GuestKind, b: GuestKind): boolean => a.memoryMb === b.memoryMb && a.allow === b.allow;
+
+type Wake = ivm.Reference<(kind: string, id: number, ok?: boolean, json?: string) => void>;
+type Post = (message: HostMessage) => void;
+
+export class Guest {
+  readonly kind: GuestKind;
+  readonly #post: Post;
+  readonly #isolate: ivm.Isolate;
+  readonly #context: ivm.Context;
+  readonly #wake: Wake;
+  readonly #timers = new Map<number, NodeJS.Timeout>();
+  #run = 0;
+  #cpuBefore = 0n;
+  #deadline: NodeJS.Timeout | undefined;
+  #ended = false;
+  #onEnd: () => void = () => {};
+
+  constructor(vm: typeof ivm, kind: GuestKind, post: Post) {
+    this.kind = kind;
+    this.#post = post;
+    this.#isolate = new vm.Isolate({
+      memoryLimit: kind.memoryMb,
+      // V8 has lost this isolate: its thread sleeps for ever. Only the end of the process frees it.
+      onCatastrophicError: () => post({ type: 'memory', runs: this.#run === 0 ? [] : [this.#run] }),
+    });
+    this.#context = this.#isolate.createContextSync();
+    const script = this.#isolate.compileScriptSync(RUNTIME, {
+      filename: RUNTIME_FILE,
+      ...(cachedRuntime === undefined ? { produceCachedData: true } : { cachedData: cachedRuntime }),
+    }) as ivm.Script & { cachedData?: ivm.ExternalCopy<ArrayBuffer> };
+    cachedRuntime ??= script.cachedData;
+    const install = script.runSync(this.#context, { reference: true }) as unknown as ivm.Reference<
+      (send: unknown, ask: unknown, allow: string) => unknown
+    >;
+    const send = new vm.Callback((...message: unknown[]) => this.#receive(message), { ignored: true });
+    const ask = new vm.Callback((kind: unknown, about: unknown) => answer(kind, about), { sync: true });
+    this.#wake = install.applySync(undefined, [send, ask, kind.allow], {
+      result: { reference: true },
+    }) as unknown as Wake;
+  }
+
+  get run(): number {
+    return this.#run;
+  }
+
+  /** Starts the guest; `onEnd` is called once, when the isolate is gone. */
+  start(message: RunMessage, onEnd: () => void): void {
+    this.#run = message.run;
+    this.#onEnd = onEnd;
+    this.#cpuBefore = this.#isolate.cpuTime;
+    this.#deadline = setTimeout(() => this.#end('timeout'), message.timeoutMs);
+    void this.#begin(message).catch((error: unknown) => this.#fail(error));
+  }
+
+  /** The reply to a tool call. */
+  reply({ call, ok, json }: ReplyMessage): void {
+    this.#call('reply', call, ok, json);
+  }
+
+  /** Ends the guest without a word. */
+  stop(): void {
+    this.#dispose();
+  }
+
+  /** Heap and buffers in bytes; never settles while the guest is running. */
+  async heapBytes(): Promise<number> {
+    const { used_heap_size: heap, externally_allocated_size: outside } = await this.#isolate.getHeapStatistics();
+    return heap + outside;
+  }
+
+  async #begin({ code, file, modules, links }: RunMessage): Promise<void> {
+    if (links.length > 0) await this.#link(modules, links);
+    await this.#context.eval(code, { filename: file });
+  }
+
+  /** Instantiates the given modules and leaves the namespaces that the program imports where `$$run` takes them. */
+  async #link(modules: RunMessage['modules'], links: readonly string[]): Promise<void> {
+    const compiled = new Map<string, ivm.Module>();
+    for (const { name, code } of modules) {
+      compiled.set(name, await this.#isolate.compileModule(code, { filename: name }));
+    }
+    const imports = links.map((name, index) => `import*as m${index} from ${JSON.stringify(name)};`).join('');
+    const linker = await this.#isolate.compileModule(
+      `${imports}globalThis.$$modules=[${links.map((_, index) => `m${index}`).join()}];`,
+      { filename: RUNTIME_FILE },
+    );
+    await linker.instantiate(this.#context, (specifier) => {
+      const found = compiled.get(specifier);
+      if (found === undefined) throw new Error(`Expected a given module, got ${specifier}`);
+      return found;
+    });
+    await linker.evaluate();
+    // A module that waits (top-level await) finishes later: so does the linker, and so do we.
+    while (!this.#ended && (await this.#context.eval('globalThis.$$modules===undefined')) === true) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  }
+
+  #receive([kind, a, b, c]: readonly unknown[]): void {
+    if (this.#ended || this.#run === 0) return;
+    switch (kind) {
+      case 'call':
+        if (typeof a === 'number' && typeof b === 'string' && typeof c === 'string') {
+          this.#post({ type: 'call', run: this.#run, call: a, tool: b, args: c });
+        }
+        return;
+      case 'end':
+        this.#end(a === 'ok' ? 'ok' : 'error', typeof b === 'string' ? b : undefined);
+        return;
+      case 'log':
+        if (typeof b === 'string') this.#post({ type: 'log', run: this.#run, level: a as LogLevel, text: b });
+        return;
+      case 'dropped':
+        this.#post({ type: 'dropped', run: this.#run });
+        return;
+      case 'timer':
+        if (typeof a === 'number' && typeof b === 'number' && this.#timers.size < MAX_TIMERS) this.#startTimer(a, b);
+        return;
+      default:
+    }
+  }
+
+  #startTimer(id: number, milliseconds: number): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(id);
+      this.#call('timer', id);
+    }, milliseconds);
+    this.#timers.set(id, timer);
+  }
+
+  /** Enters the guest. A rejection nobody handled ends it, as it ends a Node program. */
+  #call(kind: string, id: number, ok?: boolean, json?: string): void {
+    if (this.#ended) return;
+    this.#wake.apply(undefined, [kind, id, ok, json]).catch((error: unknown) => this.#fail(error));
+  }
+
+  #fail(error: unknown): void {
+    if (this.#ended) return;
+    // Nobody but isolated-vm disposes of an isolate that has not ended: over its memory limit.
+    if (this.#isolate.isDisposed) {
+      this.#end('memory');
+      return;
+    }
+    const { name, message, stack } = error as Error;
+    const text = (value: unknown, most: number): string => String(value).slice(0, most);
+    this.#end(
+      'error',
+      JSON.stringify({ name: text(name, 200), message: text(message, 8192), stack: text(stack, 16_384) }),
+    );
+  }
+
+  #end(status: 'ok' | 'error' | 'timeout' | 'memory', json?: string): void {
+    if (this.#ended) return;
+    let cpuMs = 0;
+    try {
+      cpuMs = Math.max(0, Number(this.#isolate.cpuTime - this.#cpuBefore) / 1e6);
+    } catch {
+      // Disposed already: its clock is gone.
+    }
+    this.#post({ type: 'end', run: this.#run, status, ...(json === undefined ? {} : { json }), cpuMs });
+    this.#dispose();
+  }
+
+  #dispose(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearTimeout(this.#deadline);
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
+    try {
+      this.#context.release();
+      this.#isolate.dispose();
+    } catch {
+      // Gone already.
+    }
+    this.#onEnd();
+  }
+}
+
+/** The two questions that are answered at once: random bytes and WHATWG URLs, both as text. */
+const answer = (kind: unknown, about: unknown): string => {
+  if (kind === 'random' && typeof about === 'number') return randomBytes(Math.min(about, 65_536)).toString('latin1');
+  if (kind === 'url' && typeof about === 'string' && about.length < 1_000_000) return resolveUrl(about);
+  return '';
+};
+
+const URL_PARTS = [
+  'href',
+  'origin',
+  'protocol',
+  'username',
+  'password',
+  'host',
+  'hostname',
+  'port',
+  'pathname',
+  'search',
+  'hash',
+] as const;
+
+const isUrlPart = (part: unknown): boolean => (URL_PARTS as readonly unknown[]).includes(part);
+
+const resolveUrl = (request: string): string => {
+  try {
+    const [href, base, part, value] = JSON.parse(request) as [string, string | null | undefined, string?, string?];
+    const url = new URL(href, base ?? undefined);
+    if (isUrlPart(part) && value !== undefined) Reflect.set(url, String(part), value);
+    return JSON.stringify(Object.fromEntries(URL_PARTS.map((name) => [name, url[name]])));
+  } catch {
+    return '';
+  }
+};

@@ -1,0 +1,314 @@
+/**
+ * Parent side of one isolate host: sends it guests, believes nothing it says, kills it from outside. However it dies,
+ * each guest on it gets exactly one end.
+ */
+import { readFileSync } from 'node:fs';
+import { encodeFrame, FrameFault, FrameReader } from './channel.ts';
+import { MAX_FRAME_BYTES } from './limits.ts';
+import { parseHostMessage, type HostMessage, type LogLevel, type ReplyMessage, type RunMessage } from './message.ts';
+import type { StartedHost } from './start-host.ts';
+
+/** How long after a guest's deadline the host may take to say so itself before it is killed. */
+const GRACE_MS = 250;
+/** How long a host may take to load, lock itself and make its first isolate; a tenth of a second is usual. */
+const START_MS = 30_000;
+/** What a host needs beside its guests' own limits, in MB: Node, V8's code, the reserve of isolates. */
+const HOST_ROOM_MB = 160;
+/** A guest may overshoot V8's own accounting by this much before the host is killed for it. */
+const OVERSHOOT = 1.5;
+
+export interface HostEnd {
+  readonly status: 'ok' | 'error' | 'timeout' | 'memory' | 'crashed';
+  readonly json?: string;
+  readonly cpuMs?: number;
+  /** Why, where the guest did not say it: for `crashed`, `memory`, `timeout`. */
+  readonly reason?: string;
+}
+
+export interface HostRun {
+  readonly message: Omit<RunMessage, 'type' | 'run'>;
+  onLog(level: LogLevel, text: string): void;
+  onDropped(): void;
+  /** A tool call; `false` when a sound host would never have sent it. */
+  onCall(call: number, tool: string, args: string): boolean;
+  onEnd(end: HostEnd): void;
+}
+
+interface Active extends HostRun {
+  readonly deadline: NodeJS.Timeout;
+  lastCall: number;
+}
+
+export interface HostEvents {
+  /** After each end, and when the host becomes ready or dies. */
+  onChange(host: IsolateHost): void;
+}
+
+export class IsolateHost {
+  readonly #started: StartedHost;
+  readonly #startDeadline: NodeJS.Timeout;
+  readonly #events: HostEvents;
+  readonly #reader = new FrameReader(MAX_FRAME_BYTES);
+  readonly #active = new Map<number, Active>();
+  /** Runs that this side ended: what the host still says of them is late, not false. */
+  readonly #abandoned = new Set<number>();
+  #lastRun = 0;
+  #ready = false;
+  #pid: number | undefined;
+  #retired = false;
+  #dead = false;
+  #stderr = '';
+  #how: string | undefined;
+  #missing: string | undefined;
+  #cause:
+    | { readonly status: 'timeout' | 'memory' | 'crashed'; readonly runs: readonly number[]; readonly reason: string }
+    | undefined;
+  /** When it last became idle: milliseconds of the monotonic clock. */
+  idleSince = 0;
+
+  constructor(started: StartedHost, events: HostEvents) {
+    this.#started = started;
+    this.#events = events;
+    started.output.on('data', (chunk: Buffer) => this.#receive(chunk));
+    started.errors.on('data', (chunk: Buffer) => {
+      if (this.#stderr.length < 4096) this.#stderr += chunk.toString('latin1').slice(0, 4096);
+    });
+    // Why a pipe broke is told by how the process ended.
+    for (const pipe of [started.input, started.output, started.errors]) pipe.on('error', () => this.#killProcess());
+    void started.ended.then((how) => this.#die(how));
+    this.#startDeadline = setTimeout(() => this.kill(`it was not ready within ${START_MS} ms`), START_MS).unref();
+    this.#send(started.lock ?? { type: 'run-unlocked' });
+  }
+
+  get isReady(): boolean {
+    return this.#ready && !this.#dead && !this.#retired;
+  }
+  get isDead(): boolean {
+    return this.#dead;
+  }
+  get isRetired(): boolean {
+    return this.#retired;
+  }
+  get active(): number {
+    return this.#active.size;
+  }
+  get served(): number {
+    return this.#lastRun;
+  }
+  get pid(): number | undefined {
+    return this.#pid;
+  }
+  /** False where the program accepted a host that the kernel does not hold. */
+  get isLocked(): boolean {
+    return this.#started.lock !== undefined;
+  }
+  /** The layer whose absence kept the host from locking itself. */
+  get missing(): string | undefined {
+    return this.#missing;
+  }
+  /** How a host died, and its last words. */
+  get lastWords(): string {
+    return `${this.#how ?? ''} ${this.#stderr.trim().slice(0, 1000)}`.trim();
+  }
+
+  /** Sends a guest; returns the way to talk to it. */
+  start(run: HostRun): {
+    readonly locked: boolean;
+    reply(reply: Omit<ReplyMessage, 'type' | 'run'>): void;
+    stop(): void;
+    fault(reason: string): void;
+  } {
+    const id = (this.#lastRun += 1);
+    const { timeoutMs } = run.message;
+    const deadline = setTimeout(() => {
+      this.#end(id, { status: 'timeout', reason: `it did not end within ${timeoutMs} ms` });
+      this.#doom('crashed', [], `a guest beside this one passed its deadline of ${timeoutMs} ms`);
+    }, timeoutMs + GRACE_MS);
+    this.#active.set(id, { ...bound(run), deadline, lastCall: 0 });
+    this.#setRef(true);
+    this.#send({ type: 'run', run: id, ...run.message });
+    return {
+      locked: this.isLocked,
+      reply: (reply) => {
+        if (this.#active.has(id)) this.#send({ type: 'reply', run: id, ...reply });
+      },
+      stop: () => {
+        if (!this.#active.has(id)) return;
+        this.#send({ type: 'stop', run: id });
+        this.#end(id, { status: 'error' });
+        // The guest may be deep in native code that cannot be stopped: nobody else is put beside it.
+        this.retire();
+      },
+      fault: (reason) => this.kill(reason),
+    };
+  }
+
+  /** Takes no more guests; is killed when the last one has ended. */
+  retire(): void {
+    this.#retired = true;
+    if (this.#active.size === 0) this.#killProcess();
+  }
+
+  /** Ends the host and every guest on it. */
+  kill(reason: string): void {
+    if (!this.#dead) this.#doom('crashed', [], reason);
+  }
+
+  /** Called by the pool's clock: the host's memory as the kernel counts it, against what its guests may have. */
+  checkMemory(): void {
+    if (this.#dead || this.#active.size === 0) return;
+    let allowed = HOST_ROOM_MB;
+    for (const { message } of this.#active.values()) allowed += message.memoryMb * OVERSHOOT;
+    const resident = residentMb(this.pid);
+    if (resident <= allowed) return;
+    const runs = [...this.#active.keys()];
+    const reason = `the host held ${Math.round(resident)} MB, more than the ${Math.round(allowed)} MB of its guests`;
+    // With several guests there is no telling from outside which one it was.
+    this.#doom('memory', runs.length === 1 ? runs : [], reason);
+  }
+
+  /** Resident memory in MB; 0 where it cannot be had. */
+  residentMb(): number {
+    return residentMb(this.pid);
+  }
+
+  #receive(chunk: Buffer): void {
+    if (this.#dead) return;
+    try {
+      for (const text of this.#reader.read(chunk)) {
+        const message = parseHostMessage(JSON.parse(text));
+        if (message === undefined) throw new FrameFault('Expected a message of the protocol');
+        this.#take(message);
+        if (this.#dead) return;
+      }
+    } catch (error) {
+      this.kill(error instanceof FrameFault ? `a faulty frame: ${error.message}` : 'a frame that is no JSON');
+    }
+  }
+
+  #take(message: HostMessage): void {
+    if (message.type === 'ready' || message.type === 'unlocked') {
+      if (this.#ready) throw new FrameFault('Expected to become ready once');
+      if (message.type === 'unlocked') {
+        this.#missing = message.missing;
+        this.kill('it could not lock itself');
+        return;
+      }
+      this.#ready = true;
+      clearTimeout(this.#startDeadline);
+      this.#pid = message.pid;
+      this.#setRef(this.#active.size > 0);
+      this.#events.onChange(this);
+      return;
+    }
+    if (message.type === 'memory') {
+      this.#doom(
+        'memory',
+        message.runs.filter((run) => this.#active.has(run)),
+        'V8 could not get the memory it asked for',
+      );
+      return;
+    }
+    const run = this.#active.get(message.run);
+    if (run === undefined) {
+      if (this.#abandoned.has(message.run)) return;
+      throw new FrameFault('Expected a run that is under way');
+    }
+    switch (message.type) {
+      case 'log':
+        run.onLog(message.level, message.text);
+        return;
+      case 'dropped':
+        run.onDropped();
+        return;
+      case 'call':
+        if (message.call !== run.lastCall + 1) throw new FrameFault('Expected tool calls to be counted one by one');
+        run.lastCall = message.call;
+        if (!run.onCall(message.call, message.tool, message.args))
+          throw new FrameFault('Expected a call that the guest may make');
+        return;
+      case 'end':
+        this.#end(message.run, message);
+        // Whatever ended by force may still hold a thread.
+        if (message.status === 'timeout' || message.status === 'memory') this.retire();
+        return;
+      default:
+        message satisfies never;
+    }
+  }
+
+  #send(message: unknown): void {
+    if (!this.#dead && this.#started.input.writable) this.#started.input.write(encodeFrame(message));
+  }
+
+  #end(id: number, end: HostEnd): void {
+    const run = this.#active.get(id);
+    if (run === undefined) return;
+    this.#active.delete(id);
+    clearTimeout(run.deadline);
+    if (!('json' in end) && end.status !== 'ok') this.#abandoned.add(id);
+    if (this.#active.size === 0) {
+      this.idleSince = performance.now();
+      this.#setRef(!this.#ready);
+      if (this.#retired) this.#killProcess();
+    }
+    run.onEnd(end);
+    this.#events.onChange(this);
+  }
+
+  /** Kills, and says what `runs` die of; every other guest ends as crashed. */
+  #doom(status: 'timeout' | 'memory' | 'crashed', runs: readonly number[], reason: string): void {
+    this.#cause ??= { status, runs, reason };
+    this.#die(reason);
+    this.#killProcess();
+  }
+
+  #die(how: string): void {
+    if (this.#dead) return;
+    this.#dead = true;
+    this.#how = how;
+    clearTimeout(this.#startDeadline);
+    const outOfMemory = /out of memory|heap limit|Allocation failed/iu.test(this.#stderr);
+    const runs = [...this.#active.keys()];
+    const cause = this.#cause ?? {
+      status: outOfMemory ? ('memory' as const) : ('crashed' as const),
+      runs: runs.length === 1 ? runs : [],
+      reason: outOfMemory ? 'V8 ran out of memory and took its host with it' : how,
+    };
+    for (const run of runs) {
+      const guilty = cause.runs.includes(run);
+      const reason = guilty ? cause.reason : `the isolate host died: ${cause.reason}`;
+      this.#end(run, { status: guilty ? cause.status : 'crashed', reason });
+    }
+    for (const pipe of [this.#started.input, this.#started.output, this.#started.errors]) pipe.destroy();
+    this.#events.onChange(this);
+  }
+
+  #killProcess(): void {
+    this.#retired = true;
+    this.#started.kill();
+  }
+
+  /** An idle host must not keep the program alive. */
+  #setRef(held: boolean): void {
+    if (!this.#dead) this.#started.hold(held);
+  }
+}
+
+const bound = (run: HostRun): HostRun => ({
+  message: run.message,
+  onLog: (level, text) => run.onLog(level, text),
+  onDropped: () => run.onDropped(),
+  onCall: (call, tool, args) => run.onCall(call, tool, args),
+  onEnd: (end) => run.onEnd(end),
+});
+
+const residentMb = (pid: number | undefined): number => {
+  if (pid === undefined) return 0;
+  try {
+    const pages = Number(readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ')[1]);
+    return (pages * 4096) / 1e6;
+  } catch {
+    return 0;
+  }
+};

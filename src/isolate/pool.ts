@@ -1,0 +1,249 @@
+/** Isolate hosts kept ready: which guest goes where, how many hosts there are, and when one has served long enough. */
+import { availableParallelism, totalmem } from 'node:os';
+import { IsolateHost, type HostRun } from './host.ts';
+import { CannotLock, startLockedHost, startUnlockedHost, type StartedHost } from './start-host.ts';
+
+export interface PoolOptions {
+  /** Most hosts for shared guests (default: one for each core, one for each 512 MB, at most 8). */
+  readonly hosts?: number;
+  /** Hosts kept from the start (default 2): while one makes new isolates, the next guest goes to the other. */
+  readonly prewarm?: number;
+  /** Most guests at one time on one host (default 8); a guest that waits for a tool counts. */
+  readonly guestsPerHost?: number;
+  /** Guests that a host serves before it is replaced (default 2000). */
+  readonly runsPerHost?: number;
+  /** Resident memory, in MB, above which an idle host is replaced (default 160). */
+  readonly idleHostMb?: number;
+  /**
+   * Layers whose absence is accepted. `kernel-lock`: where this machine cannot lock a host, guests run in one that
+   * isolated-vm alone holds; their results say `degraded`. Default: none, and such guests are refused.
+   */
+  readonly allowDegraded?: readonly 'kernel-lock'[];
+  /** For tests: another way to start a host. */
+  readonly startHost?: () => StartedHost;
+}
+
+export type Running = ReturnType<IsolateHost['start']>;
+
+export class HostUnavailable extends Error {
+  override readonly name = 'HostUnavailable';
+}
+
+interface Waiting {
+  readonly run: HostRun;
+  readonly started: (running: Running) => void;
+  readonly failed: (error: Error) => void;
+}
+
+const MEMORY_CHECK_MS = 15;
+/** Hosts that die before they are ready, one after the other, until the pool gives up on its guests. */
+const MOST_FAILED_STARTS = 3;
+
+export class Pool {
+  readonly #options: Required<PoolOptions>;
+  #shared: IsolateHost[] = [];
+  readonly #dedicated = new Map<string, IsolateHost>();
+  #queue: Waiting[] = [];
+  #failedStarts = 0;
+  #lastKey = 0;
+  #watch: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(options: PoolOptions = {}) {
+    const most = Math.max(1, Math.min(8, availableParallelism(), Math.floor(totalmem() / (512 * 1024 * 1024))));
+    this.#options = {
+      hosts: options.hosts ?? most,
+      prewarm: options.prewarm ?? Math.min(2, options.hosts ?? most),
+      guestsPerHost: options.guestsPerHost ?? 8,
+      runsPerHost: options.runsPerHost ?? 2000,
+      idleHostMb: options.idleHostMb ?? 160,
+      allowDegraded: options.allowDegraded ?? [],
+      startHost: options.startHost ?? startLockedHost,
+    };
+    // The others follow when the first is ready, so that the first guest does not wait for all of them.
+    if (this.#options.prewarm > 0) this.#add();
+  }
+
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  /** Process ids of the hosts alive now. */
+  get pids(): readonly number[] {
+    return [...this.#shared, ...this.#dedicated.values()].flatMap((host) => (host.pid === undefined ? [] : [host.pid]));
+  }
+
+  /** Resolves when `count` shared hosts are ready. */
+  async ready(count = Math.min(this.#options.prewarm, this.#options.hosts)): Promise<void> {
+    while (!this.#closed && this.#shared.filter((host) => host.isReady).length < count) {
+      if (this.#shared.length < count && this.#failedStarts < MOST_FAILED_STARTS) this.#add();
+      if (this.#failedStarts >= MOST_FAILED_STARTS) throw this.#unavailable();
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  /** Puts a guest on a host, waiting for one where all are full. `signal` takes it out of the queue. */
+  run(run: HostRun, signal?: AbortSignal): Promise<Running> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) throw new HostUnavailable('the pool is closed');
+      const abort = (): void => {
+        this.#queue = this.#queue.filter((other) => other !== waiting);
+        reject(new HostUnavailable('the call was aborted before a host took it'));
+      };
+      const waiting: Waiting = {
+        run,
+        started: (running) => {
+          signal?.removeEventListener('abort', abort);
+          resolve(running);
+        },
+        failed: reject,
+      };
+      signal?.addEventListener('abort', abort, { once: true });
+      this.#queue.push(waiting);
+      this.#failedStarts = this.#shared.length === 0 ? 0 : this.#failedStarts;
+      this.#drain();
+    });
+  }
+
+  /**
+   * A host that no other session shares. Without a session it serves this one guest; with one, it is kept until
+   * `endSession`, and serves that session's guests only.
+   */
+  async runDedicated(run: HostRun, session: string | undefined): Promise<Running> {
+    if (this.#closed) throw new HostUnavailable('the pool is closed');
+    const known = session === undefined ? undefined : this.#dedicated.get(session);
+    const host = known !== undefined && !known.isDead && !known.isRetired ? known : await this.#startDedicated(session);
+    const running = host.start(run);
+    if (session === undefined) host.retire();
+    this.#startWatch();
+    return running;
+  }
+
+  /** Kills the host that was dedicated to a session. */
+  endSession(session: string): void {
+    this.#dedicated.get(session)?.kill('its session ended');
+    this.#dedicated.delete(session);
+  }
+
+  /** Kills every host. Guests still under way end as crashed. */
+  close(): void {
+    this.#closed = true;
+    clearInterval(this.#watch);
+    for (const { failed } of this.#queue.splice(0)) failed(new HostUnavailable('the pool was closed'));
+    for (const host of [...this.#shared, ...this.#dedicated.values()]) host.kill('the pool was closed');
+    this.#shared = [];
+    this.#dedicated.clear();
+  }
+
+  /** Throws HostUnavailable. */
+  #startHost(onChange: (host: IsolateHost) => void): IsolateHost {
+    try {
+      return new IsolateHost(this.#options.startHost(), { onChange });
+    } catch (error) {
+      if (!(error instanceof CannotLock)) throw error;
+      if (!this.#options.allowDegraded.includes('kernel-lock')) {
+        throw new HostUnavailable(`this machine cannot lock an isolate host: ${error.message}`);
+      }
+      return new IsolateHost(startUnlockedHost(), { onChange });
+    }
+  }
+
+  #startDedicated(session: string | undefined): Promise<IsolateHost> {
+    return new Promise((resolve, reject) => {
+      const host = this.#startHost((changed) => {
+        if (changed.isReady) resolve(changed);
+        if (!changed.isDead) return;
+        this.#dedicated.delete(key);
+        reject(this.#unavailable(changed));
+      });
+      const key = session ?? `run ${(this.#lastKey += 1)}`;
+      this.#dedicated.set(key, host);
+    });
+  }
+
+  #add(): void {
+    try {
+      this.#shared.push(this.#startHost((changed) => this.#changed(changed)));
+    } catch (error) {
+      this.#failedStarts = MOST_FAILED_STARTS;
+      for (const { failed } of this.#queue.splice(0)) failed(error as Error);
+      this.#refusal = error instanceof HostUnavailable ? error : new HostUnavailable(String(error));
+    }
+  }
+
+  #changed(host: IsolateHost): void {
+    if (host.isReady) this.#failedStarts = 0;
+    if (host.isDead) {
+      this.#shared = this.#shared.filter((other) => other !== host);
+      if (host.served === 0) {
+        this.#failedStarts += 1;
+        this.#lastFailure = host;
+      }
+      if (this.#failedStarts >= MOST_FAILED_STARTS || host.missing !== undefined) {
+        for (const { failed } of this.#queue.splice(0)) failed(this.#unavailable(host));
+        return;
+      }
+    } else if (host.active === 0 && host.isReady && this.#isWorn(host)) host.retire();
+    this.#drain();
+  }
+
+  #lastFailure: IsolateHost | undefined;
+  #refusal: HostUnavailable | undefined;
+
+  #unavailable(host: IsolateHost | undefined = this.#lastFailure): HostUnavailable {
+    if (this.#refusal !== undefined && host === undefined) return this.#refusal;
+    if (host?.missing !== undefined) {
+      return new HostUnavailable(`this machine cannot lock an isolate host: ${host.missing}`);
+    }
+    return new HostUnavailable(`no isolate host could be started: ${host?.lastWords ?? 'unknown reason'}`);
+  }
+
+  #isWorn(host: IsolateHost): boolean {
+    // Reading /proc for every call would cost more than it tells.
+    if (host.served % 50 !== 0) return false;
+    return host.served >= this.#options.runsPerHost || host.residentMb() > this.#options.idleHostMb;
+  }
+
+  #drain(): void {
+    if (this.#closed) return;
+    const usable = this.#shared.filter((host) => !host.isRetired && !host.isDead);
+    const wantedHosts = Math.max(
+      this.#options.prewarm,
+      usable.filter((host) => host.active > 0).length + this.#queue.length,
+    );
+    for (let count = usable.length; count < Math.min(wantedHosts, this.#options.hosts); count += 1) this.#add();
+    while (this.#queue.length > 0) {
+      const host = this.#pick();
+      if (host === undefined) return;
+      const next = this.#queue.shift() as Waiting;
+      next.started(host.start(next.run));
+      this.#startWatch();
+    }
+  }
+
+  /** The host with the fewest guests; among idle ones the one idle for longest, whose reserve of isolates is full. */
+  #pick(): IsolateHost | undefined {
+    let best: IsolateHost | undefined;
+    for (const host of this.#shared) {
+      if (!host.isReady || host.active >= this.#options.guestsPerHost) continue;
+      if (
+        best === undefined ||
+        host.active < best.active ||
+        (host.active === best.active && host.idleSince < best.idleSince)
+      ) {
+        best = host;
+      }
+    }
+    return best;
+  }
+
+  #startWatch(): void {
+    this.#watch ??= setInterval(() => {
+      const busy = [...this.#shared, ...this.#dedicated.values()].filter((host) => host.active > 0);
+      for (const host of busy) host.checkMemory();
+      if (busy.length > 0) return;
+      clearInterval(this.#watch);
+      this.#watch = undefined;
+    }, MEMORY_CHECK_MS).unref();
+  }
+}

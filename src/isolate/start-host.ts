@@ -1,0 +1,152 @@
+/**
+ * Parent side: the one place where an isolate host comes into being. It starts under the profile `isolate-host`, which
+ * lets it read its own code, and is told the profile `isolate-guest`, which it puts on itself before it takes a guest.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { homedir } from 'node:os';
+import { dirname, extname, join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
+import { compileProfile } from '../kernel/compile.ts';
+import type { CompiledProfile } from '../kernel/compiled.ts';
+import { hostAbilities } from '../kernel/host.ts';
+import { errnoName, launch, LaunchRefused, type LaunchEnd } from '../kernel/launcher.ts';
+import { loadProfile } from '../kernel/profile-files.ts';
+import type { LockMessage } from './message.ts';
+
+const HERE = import.meta.dirname;
+const ENTRY = join(HERE, `entry${extname(import.meta.filename)}`);
+
+/** isolated-vm needs `--no-node-snapshot`; SIGUSR1 would open an inspector, and with it the process. */
+const NODE_FLAGS = ['--no-node-snapshot', '--disable-sigusr1', '--no-warnings'] as const;
+
+export interface StartedHost {
+  readonly input: Writable;
+  readonly output: Readable;
+  readonly errors: Readable;
+  /** Sent first: what the host puts on itself. Absent when it runs unlocked. */
+  readonly lock?: LockMessage;
+  kill(): void;
+  /** Whether it keeps this program alive. */
+  hold(held: boolean): void;
+  /** How it ended, in words; never rejects. */
+  readonly ended: Promise<string>;
+}
+
+/** This machine cannot lock a host; the message names the missing layer. */
+export class CannotLock extends Error {
+  override readonly name = 'CannotLock';
+}
+
+export interface HostCode {
+  readonly entry: string;
+  /** Folders that it may read until it has locked itself. */
+  readonly folders: readonly string[];
+}
+
+/** Throws CannotLock. */
+export const startLockedHost = (code: HostCode = ownCode()): StartedHost => {
+  const host = compiled('isolate-host', code, false);
+  const guest = compiled('isolate-guest', code, true);
+  try {
+    const launched = launch({
+      profile: host,
+      program: process.execPath,
+      args: [...NODE_FLAGS, code.entry],
+      environment: {},
+      directory: '/',
+      sealed: true,
+      // A namespace of pids would hide from us which process to watch; without Landlock's scope it is what keeps signals in.
+      namespaces: host.landlock.scoped === 0n ? host.namespaces : [],
+    });
+    const { stdin, stdout, stderr } = launched;
+    if (stdin === undefined || stdout === undefined || stderr === undefined) throw new LaunchRefused('no pipes');
+    return {
+      input: stdin,
+      output: stdout,
+      errors: stderr,
+      lock: lockMessage(guest, code),
+      kill: () => launched.kill(),
+      hold: (held) => {
+        launched.hold(held);
+        for (const pipe of [stdin, stdout, stderr]) {
+          if (held) pipe.ref();
+          else pipe.unref();
+        }
+      },
+      ended: launched.ended.then(wordsOf),
+    };
+  } catch (error) {
+    throw error instanceof LaunchRefused ? new CannotLock(`the launcher did not start: ${error.message}`) : error;
+  }
+};
+
+/** Nothing but isolated-vm between the guest and this user's authority: only where the program asked for it by name. */
+export const startUnlockedHost = ({ entry }: HostCode = ownCode()): StartedHost => {
+  const child = spawn(process.execPath, [...NODE_FLAGS, entry], { cwd: '/', env: {}, stdio: 'pipe' });
+  const { stdin, stdout, stderr } = child;
+  const handles = [child, stdin, stdout, stderr] as readonly unknown[] as readonly Holdable[];
+  return {
+    input: stdin,
+    output: stdout,
+    errors: stderr,
+    kill: () => void child.kill('SIGKILL'),
+    hold: (held) => {
+      for (const handle of handles) {
+        if (held) handle.ref();
+        else handle.unref();
+      }
+    },
+    ended: new Promise((resolve) => {
+      child.on('error', (error) => resolve(`it could not be started: ${error.message}`));
+      child.on('exit', (exitCode, signal) => resolve(signal ?? `it exited with code ${exitCode}`));
+    }),
+  };
+};
+
+/** A child process and its pipes, which are sockets to Node. */
+interface Holdable {
+  ref(): void;
+  unref(): void;
+}
+
+const wordsOf = (end: LaunchEnd): string => {
+  if (end.kind === 'failed') return `it could not be started: ${end.step} (${errnoName(end.errno)})`;
+  if (end.reason !== 'none') return `it was ended over ${end.reason}`;
+  return end.signal === undefined ? `it exited with code ${end.exitCode}` : `it got ${end.signal}`;
+};
+
+const compiled = (name: string, { folders }: HostCode, inProcess: boolean): CompiledProfile => {
+  const result = compileProfile(loadProfile(name).profile, {
+    variables: { workspace: HERE, node: process.execPath, home: homedir(), runtime: folders },
+    host: hostAbilities(),
+    searchPath: [],
+    ...(inProcess ? {} : { program: process.execPath }),
+    inProcess,
+  });
+  if ('compiled' in result) return result.compiled;
+  throw new CannotLock(result.missing.map(({ layer, reason }) => `${layer} is missing (${reason})`).join('; '));
+};
+
+const lockMessage = ({ landlock, seccompInProcess }: CompiledProfile, { entry }: HostCode): LockMessage => ({
+  type: 'lock',
+  handledFs: String(landlock.handledFs),
+  handledNet: String(landlock.handledNet),
+  scoped: String(landlock.scoped),
+  filter: Buffer.from(seccompInProcess).toString('base64'),
+  probe: dirname(entry),
+});
+
+let own: HostCode | undefined;
+
+export const ownCode = (): HostCode => {
+  if (own !== undefined) return own;
+  const root = join(HERE, '..', '..');
+  const packages = ['isolated-vm', 'node-gyp-build'].map((name, index, names) => {
+    const from = index === 0 ? import.meta.filename : createRequire(import.meta.filename).resolve(names[0] as string);
+    return dirname(createRequire(from).resolve(`${name}/package.json`));
+  });
+  const native = ['build', 'prebuilds'].map((name) => join(root, name)).filter((folder) => existsSync(folder));
+  return (own = { entry: ENTRY, folders: [dirname(HERE), ...packages, ...native] });
+};

@@ -1,0 +1,168 @@
+/**
+ * Which files must be executable so that a command can start: the program that PATH leads to, the interpreters its
+ * first lines name, and the dynamic loader its header names. Version managers put shell scripts ("shims") in front of
+ * the real program; a name that leads to one is looked up further along PATH.
+ */
+import { accessSync, closeSync, constants, openSync, readSync, realpathSync, statSync } from 'node:fs';
+import { basename, dirname, isAbsolute, join } from 'node:path';
+import { profileFault, type Profile } from './profile.ts';
+
+export interface ResolvedCommand {
+  readonly name: string;
+  /** Where PATH led: what a report names. */
+  readonly found: string;
+  /** The program itself, its interpreters and loaders: real paths. */
+  readonly files: readonly string[];
+}
+
+/** Interpreters of interpreters end somewhere; Linux itself stops at 4 (BINPRM_MAX_RECURSION). */
+const DEEPEST_CHAIN = 4;
+const HEADER_BYTES = 4096;
+
+export interface FoundCommands {
+  readonly commands: readonly ResolvedCommand[];
+  readonly notFound: readonly string[];
+  /** `undefined`: any. */
+  readonly executable: readonly string[] | undefined;
+  readonly searchPath: readonly string[];
+}
+
+/** What the profile lists and what the caller asks for; only the latter must exist. */
+export const findCommands = (
+  profile: Profile,
+  options: { readonly searchPath: readonly string[]; readonly program?: string; readonly commands?: readonly string[] },
+): FoundCommands => {
+  const extra = options.commands ?? [];
+  if (profile.tier === 'observer' && extra.length > 0) {
+    throw profileFault(
+      'Expected no `commands` for tier `observer`, which starts no program; use tier `worker`',
+      'TAPPASS_PROFILE_COMMANDS',
+    );
+  }
+  const any = profile.commands === 'any';
+  const listed = profile.commands === 'any' ? [] : profile.commands.flatMap(({ names }) => names);
+  const asked = [...(options.program === undefined ? [] : [options.program]), ...extra];
+  const commands: ResolvedCommand[] = [];
+  const notFound: string[] = [];
+  for (const name of new Set([...asked, ...(any ? [] : listed)])) {
+    const resolved = resolveCommand(name, options.searchPath);
+    if (resolved !== undefined) commands.push(resolved);
+    else if (asked.includes(name)) {
+      throw profileFault(
+        `Expected \`${name}\` to be an executable file${isAbsolute(name) ? '' : ' on PATH'}, found none`,
+        'TAPPASS_COMMAND_NOT_FOUND',
+      );
+    } else notFound.push(name);
+  }
+  return {
+    commands: any ? [] : commands,
+    notFound,
+    executable: any ? undefined : [...new Set(commands.flatMap(({ files }) => files))],
+    searchPath: any ? options.searchPath : inPathOrder(commands, options.searchPath),
+  };
+};
+
+/** The caller's order, so that `node` leads to the same node inside as outside. */
+const inPathOrder = (commands: readonly ResolvedCommand[], searchPath: readonly string[]): readonly string[] => {
+  const folders = new Set(commands.map(({ found }) => dirname(found)));
+  return [...new Set([...searchPath.filter((folder) => folders.has(folder)), ...folders])];
+};
+
+/** `undefined`: no executable file of that name, or only a shim of one. */
+export const resolveCommand = (name: string, searchPath: readonly string[]): ResolvedCommand | undefined => {
+  const found = findProgram(name, searchPath);
+  if (found === undefined) return undefined;
+  const files = new Set<string>();
+  collect(found, searchPath, files, 0);
+  return { name, found, files: [...files] };
+};
+
+export const findProgram = (name: string, searchPath: readonly string[]): string | undefined => {
+  if (name === '' || name.includes('\0')) return undefined;
+  if (isAbsolute(name)) return isProgram(name) ? name : undefined;
+  if (name.includes('/')) return undefined;
+  for (const folder of searchPath) {
+    if (!isAbsolute(folder) || basename(folder) === 'shims') continue;
+    const candidate = join(folder, name);
+    if (isProgram(candidate)) return candidate;
+  }
+  return undefined;
+};
+
+const isProgram = (file: string): boolean => {
+  // Most candidates do not exist: asked without an exception, which costs more than the question.
+  if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) return false;
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+const collect = (file: string, searchPath: readonly string[], files: Set<string>, depth: number): void => {
+  const real = realpathSync.native(file);
+  if (files.has(real) || depth > DEEPEST_CHAIN) return;
+  files.add(real);
+  const header = headerOf(real);
+  const interpreter = header.subarray(0, 2).toString('latin1') === '#!' ? scriptInterpreter(header) : undefined;
+  if (interpreter !== undefined) {
+    if (isProgram(interpreter.program)) collect(interpreter.program, searchPath, files, depth + 1);
+    if (basename(interpreter.program) !== 'env') return;
+    const target = findProgram(interpreter.argument, searchPath);
+    if (target !== undefined) collect(target, searchPath, files, depth + 1);
+    return;
+  }
+  const loader = elfInterpreter(real, header);
+  if (loader !== undefined && isProgram(loader)) files.add(realpathSync.native(loader));
+};
+
+const headerOf = (file: string): Buffer => {
+  const header = Buffer.alloc(HEADER_BYTES);
+  const fd = openSync(file, 'r');
+  try {
+    return header.subarray(0, readSync(fd, header, 0, HEADER_BYTES, 0));
+  } finally {
+    closeSync(fd);
+  }
+};
+
+const scriptInterpreter = (header: Buffer): { readonly program: string; readonly argument: string } => {
+  const [line = ''] = header.subarray(2).toString('utf8').split('\n', 1);
+  const words = line.trim().split(/\s+/u);
+  const argument = words.slice(1).find((word) => !word.startsWith('-') && !word.includes('=')) ?? '';
+  return { program: words[0] ?? '', argument };
+};
+
+const PROGRAM_INTERPRETER = 3; // PT_INTERP
+
+/** The PT_INTERP path of a 64-bit little-endian ELF file (both architectures are). */
+const elfInterpreter = (file: string, header: Buffer): string | undefined => {
+  if (header.length < 64 || header.readUInt32BE(0) !== 0x7f454c46 || header[4] !== 2 || header[5] !== 1)
+    return undefined;
+  const tableAt = Number(header.readBigUInt64LE(32));
+  const entrySize = header.readUInt16LE(54);
+  const entries = header.readUInt16LE(56);
+  for (let index = 0; index < entries; index += 1) {
+    const at = tableAt + index * entrySize;
+    if (at + 56 > header.length) return undefined;
+    if (header.readUInt32LE(at) !== PROGRAM_INTERPRETER) continue;
+    return readText(file, header, Number(header.readBigUInt64LE(at + 8)), Number(header.readBigUInt64LE(at + 32)));
+  }
+  return undefined;
+};
+
+const readText = (file: string, header: Buffer, at: number, length: number): string | undefined => {
+  if (length < 2 || length > HEADER_BYTES) return undefined;
+  let bytes = header.subarray(at, at + length);
+  if (bytes.length < length) {
+    bytes = Buffer.alloc(length);
+    const fd = openSync(file, 'r');
+    try {
+      readSync(fd, bytes, 0, length, at);
+    } finally {
+      closeSync(fd);
+    }
+  }
+  return bytes.subarray(0, bytes.indexOf(0) === -1 ? length : bytes.indexOf(0)).toString('utf8');
+};

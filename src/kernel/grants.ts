@@ -1,0 +1,181 @@
+/**
+ * File rules → grants on what really exists. Landlock can only allow, so a folder that contains something protected is
+ * replaced by its children without it (and so is each folder on the way): what is created later directly in such a
+ * folder is not granted, and such a folder cannot be listed. A protected path that does not exist yet is left out the same way.
+ */
+import { lstatSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import type { PathGrant } from './landlock.ts';
+import type { FileRight } from './profile.ts';
+
+/** A grant with the reason of the line that made it. */
+export interface ExplainedGrant extends PathGrant {
+  readonly why: string;
+  /** The rule's own path, where the grant is a part of it. */
+  readonly of?: string;
+}
+
+export interface Expansion {
+  readonly grants: readonly ExplainedGrant[];
+  /** Folders whose entries were read: the expansion is stale when one of them changes. */
+  readonly listed: readonly string[];
+}
+
+/** Beneath or equal, by whole components. */
+export const isWithin = (path: string, folder: string): boolean =>
+  path === folder || path.startsWith(folder.endsWith('/') ? folder : `${folder}/`);
+
+/**
+ * Both the places that paths name and those they lead to; for one that does not exist, with its nearest real parent.
+ * Most do not exist: asked without exceptions, and each parent once.
+ */
+export const realPlaces = (paths: readonly string[]): readonly string[] => {
+  const parents = new Map<string, string>();
+  const realParent = (folder: string): string => {
+    const known = parents.get(folder);
+    if (known !== undefined) return known;
+    const real =
+      folder === '/' ? '/' : (realOrUndefined(folder) ?? join(realParent(dirname(folder)), basename(folder)));
+    parents.set(folder, real);
+    return real;
+  };
+  const places = new Set<string>();
+  for (const path of paths) {
+    places.add(join(realParent(dirname(path)), basename(path)));
+    const real = realOrUndefined(path);
+    if (real !== undefined) places.add(real);
+  }
+  return [...places];
+};
+
+export const realOrUndefined = (path: string): string | undefined => {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) === undefined ? undefined : realpathSync.native(path);
+  } catch {
+    return undefined;
+  }
+};
+
+/** `path` must be real. `blocked` are real places too; none of them, and nothing beneath them, is granted. */
+export const expandGrant = (
+  rule: { readonly path: string; readonly rights: readonly FileRight[]; readonly why: string },
+  blocked: readonly string[],
+): Expansion => {
+  const grants: ExplainedGrant[] = [];
+  const listed: string[] = [];
+  if (blocked.some((place) => isWithin(rule.path, place))) return { grants, listed };
+  const inside = new Set(blocked.filter((place) => isWithin(place, rule.path)));
+  const around = new Set<string>();
+  for (const place of inside) {
+    for (let folder = dirname(place); isWithin(folder, rule.path) && !around.has(folder); folder = dirname(folder)) {
+      around.add(folder);
+      if (folder === rule.path) break;
+    }
+  }
+  const visit = (path: string, directory: boolean): void => {
+    if (inside.has(path)) return;
+    if (!directory || !around.has(path)) {
+      const part = path === rule.path ? {} : { of: rule.path };
+      grants.push({ path, directory, rights: rule.rights, why: rule.why, ...part });
+      return;
+    }
+    listed.push(path);
+    for (const entry of entriesOf(path)) {
+      // A link grants nothing: what it leads to is granted, or not, where it really stands.
+      if (!entry.isSymbolicLink()) visit(join(path, entry.name), entry.isDirectory());
+    }
+  };
+  visit(rule.path, isDirectory(rule.path));
+  return { grants, listed };
+};
+
+const entriesOf = (folder: string) => {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch {
+    return [];
+  }
+};
+
+/** Bounds one search: a home folder can hold millions of files. */
+const MOST_ENTRIES = 50_000;
+const DEEPEST = 6;
+
+export interface NamedSearch {
+  readonly found: readonly string[];
+  /** Folders the bounds did not allow to look into: nobody knows what they hold, so they are not granted. */
+  readonly unsearched: readonly string[];
+}
+
+/**
+ * Files beneath `home` whose name matches (`.env`, or `.env.*` with a star at the end), nearest first. Not searched, and
+ * documented so: `node_modules`, hidden folders, `skip` (the workspace), and what lies more than six folders deep.
+ */
+export const findNamed = (home: string, names: readonly string[], skip: string): NamedSearch => {
+  const matches = (name: string): boolean =>
+    names.some((pattern) => (pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern));
+  const found: string[] = [];
+  let entries = 0;
+  let level: readonly string[] = isWithin(home, skip) ? [] : [home];
+  for (let depth = 0; depth < DEEPEST && level.length > 0; depth += 1) {
+    const next: string[] = [];
+    for (const [index, folder] of level.entries()) {
+      if (entries > MOST_ENTRIES) return { found, unsearched: [...level.slice(index), ...next] };
+      for (const entry of entriesOf(folder)) {
+        entries += 1;
+        const path = join(folder, entry.name);
+        if (matches(entry.name)) found.push(path);
+        else if (entry.isDirectory() && path !== skip && !entry.name.startsWith('.') && entry.name !== 'node_modules') {
+          next.push(path);
+        }
+      }
+    }
+    level = next;
+  }
+  return { found, unsearched: [] };
+};
+
+/** Where a system keeps what only root may read; deeper and elsewhere the names that a profile protects must do. */
+const PRIVATE_PLACES = ['/etc', '/var', '/opt', '/srv', '/usr/local/etc'];
+const PRIVATE_DEPTH = 3;
+const OTHERS_READ = 0o4;
+const OTHERS_ENTER = 0o5;
+
+/**
+ * What others may not read. Root keeps reading its own files when its Linux capabilities are gone, so for root these
+ * modes would protect nothing: in here root is nobody.
+ */
+export const findPrivate = (places: readonly string[] = PRIVATE_PLACES): readonly string[] => {
+  const found: string[] = [];
+  const visit = (folder: string, depth: number): void => {
+    for (const entry of entriesOf(folder)) {
+      if (entry.isSymbolicLink()) continue;
+      const path = join(folder, entry.name);
+      const mode = lstatSync(path, { throwIfNoEntry: false })?.mode ?? 0;
+      const isFolder = entry.isDirectory();
+      const needed = isFolder ? OTHERS_ENTER : OTHERS_READ;
+      if ((mode & needed) !== needed) found.push(path);
+      else if (isFolder && depth > 1) visit(path, depth - 1);
+    }
+  };
+  for (const place of places) visit(place, PRIVATE_DEPTH);
+  return found;
+};
+
+export const isDirectory = (path: string): boolean => {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
+};
+
+/** Changes when an entry of a folder is added, removed or replaced, and when a file is written. */
+export const stampOf = (folder: string): string => {
+  try {
+    const { mtimeNs, ino, size } = lstatSync(folder, { bigint: true });
+    return `${String(ino)}:${String(mtimeNs)}:${String(size)}`;
+  } catch {
+    return 'absent';
+  }
+};

@@ -1,0 +1,170 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { generalText, lineText } from '../../src/audit/line.ts';
+import { canonicalJson, canonicalize } from '../../src/model/canonical.ts';
+import { CLASSIFICATIONS, OUTCOMES, STEPS } from '../../src/model/decision.ts';
+import { CALL_OUTCOMES } from '../../src/model/event.ts';
+import type { CallDecided, CallEnded, JournalEntry } from '../../src/model/event.ts';
+import { DEFAULT_FLAGS } from '../../src/model/flags.ts';
+import { decided, ended, isMisread } from './entries.ts';
+
+const hash = 'ab'.repeat(32);
+const time = '2026-11-21T13:29:33.560Z';
+
+const anyText = fc.oneof(
+  fc.string(),
+  fc.string({ unit: 'binary' }),
+  fc.constantFrom('', '"', '\u2028', '\ud800', '\\'),
+);
+const anyJson = fc.jsonValue();
+const number = fc.double({ noNaN: true, noDefaultInfinity: true });
+const step = fc.constantFrom(...STEPS);
+const timing = fc.record(
+  { step: anyText, duration_ms: number, outcome: anyText },
+  { requiredKeys: ['step', 'duration_ms'] },
+);
+const detection = fc.record(
+  { step, type: anyText, detail: anyText, at: anyText, count: fc.nat() },
+  { requiredKeys: ['step', 'type'] },
+);
+const ids = {
+  session_id: anyText,
+  task_id: anyText,
+  agent_uuid: anyText,
+  pipeline_uuid: anyText,
+  audit_url: fc.option(anyText),
+  agent: anyText,
+  tool: anyText,
+  call_id: anyText,
+};
+const optionalIds = { user: anyText, org: anyText, parent_call_id: anyText };
+const common = {
+  blocked: fc.boolean(),
+  detections: fc.array(detection, { maxLength: 2 }),
+  classification: fc.constantFrom(...CLASSIFICATIONS),
+  steps: fc.array(timing, { maxLength: 3 }),
+};
+const optionalCommon = { blocked_by: step, reason: anyText };
+
+const anyDecided = fc.record(
+  {
+    ...ids,
+    ...common,
+    ...optionalIds,
+    ...optionalCommon,
+    type: fc.constant('call-decided' as const),
+    outcome: fc.constantFrom(...OUTCOMES),
+    args: fc.oneof(anyJson, anyJson.map(canonicalJson)),
+    args_truncated: fc.boolean(),
+    args_sha256: anyText,
+    effects: fc.constantFrom('declared', 'inferred', 'unknown'),
+    effect_list: fc.array(anyJson, { maxLength: 2 }),
+    reason_code: anyText,
+    would_block: fc.record({ blocked_by: step, reason: anyText, reason_code: anyText }),
+    flagged: fc.boolean(),
+    flags: fc.constantFrom(
+      DEFAULT_FLAGS,
+      { ...DEFAULT_FLAGS },
+      Object.freeze({ ...DEFAULT_FLAGS, mode: 'observe' as const }),
+    ),
+    ignored_flags: fc.array(fc.record({ flag: anyText, value: anyText, reason: anyText }), { maxLength: 2 }),
+    extra: anyJson,
+  },
+  {
+    requiredKeys: [
+      ...(Object.keys(ids) as (keyof typeof ids)[]),
+      ...(Object.keys(common) as (keyof typeof common)[]),
+      'type',
+      'outcome',
+      'args',
+      'args_sha256',
+      'effects',
+      'effect_list',
+      'flags',
+    ],
+  },
+) as fc.Arbitrary<CallDecided>;
+
+const anyEnded = fc.record(
+  {
+    ...ids,
+    ...common,
+    ...optionalIds,
+    ...optionalCommon,
+    type: fc.constant('call-ended' as const),
+    outcome: fc.constantFrom(...CALL_OUTCOMES),
+    error: fc.record({ name: anyText, message: anyText }),
+    duration_ms: number,
+    usage: fc.dictionary(anyText, number),
+    extra: anyJson,
+  },
+  {
+    requiredKeys: [
+      ...(Object.keys(ids) as (keyof typeof ids)[]),
+      ...(Object.keys(common) as (keyof typeof common)[]),
+      'type',
+      'outcome',
+      'duration_ms',
+    ],
+  },
+) as fc.Arbitrary<CallEnded>;
+
+describe('the text of a line', () => {
+  test.each([
+    ['call-decided', anyDecided],
+    ['call-ended', anyEnded],
+  ] as readonly [string, fc.Arbitrary<JournalEntry>][])('of any %s is its canonical JSON', (_type, arbitrary) => {
+    fc.assert(
+      fc.property(arbitrary, fc.integer({ min: 1 }), (entry, seq) => {
+        const text = lineText(entry, seq, time, hash);
+        expect(text).toBe(generalText(entry, seq, time, hash));
+        expect(isMisread(text) ? text : canonicalize(JSON.parse(text))).toBe(text);
+        expect(text).not.toContain('\n');
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test('follows entries whose values change from call to call', () => {
+    fc.assert(
+      fc.property(fc.array(fc.oneof(anyDecided, anyEnded), { minLength: 2, maxLength: 6 }), (entries) => {
+        const texts = [...entries, ...entries].map((entry, index) => lineText(entry, index + 1, time, hash));
+        expect(texts).toEqual(
+          [...entries, ...entries].map((entry, index) => generalText(entry, index + 1, time, hash)),
+        );
+      }),
+    );
+  });
+
+  test('does not keep the text of flags that can still change', () => {
+    const flags = { ...DEFAULT_FLAGS };
+    expect(lineText(decided({ flags }), 1, time, hash)).toContain('"mode":"enforce"');
+    Object.assign(flags, { mode: 'observe' });
+    expect(lineText(decided({ flags }), 1, time, hash)).toContain('"mode":"observe"');
+    let reads = 0;
+    const sly = Object.freeze(
+      Object.defineProperty({ ...DEFAULT_FLAGS }, 'mode', {
+        get: () => (reads++ < 5 ? 'enforce' : 'observe'),
+        enumerable: true,
+      }),
+    );
+    const modes = Array.from({ length: 10 }, () => lineText(decided({ flags: sly }), 1, time, hash));
+    expect(modes[0]).toContain('"mode":"enforce"');
+    expect(modes[9]).toContain('"mode":"observe"');
+  });
+
+  test.each(['seq', 'time', 'prev_hash', 'hash', 'signature'])('refuses an entry that brings its own %s', (field) => {
+    expect(() => lineText({ ...decided(), [field]: 1 }, 1, time, hash)).toThrow(`without \`${field}\``);
+    expect(() => lineText({ type: 'notice', [field]: 1 }, 1, time, hash)).toThrow(`without \`${field}\``);
+    expect(lineText({ type: 'notice', other: 1 }, 1, time, hash)).toContain('"other":1');
+  });
+
+  test.each(['journal-opened', 'journal-closed', 'checkpoint'] as const)('refuses a %s from outside', (type) => {
+    expect(() => lineText({ type }, 1, time, hash)).toThrow(/which only the journal writes/);
+  });
+
+  test('refuses what JSON cannot hold, and says where', () => {
+    expect(() => lineText(decided({ args: { when: 1n } }), 1, time, hash)).toThrow(/at \/when, got bigint/);
+    expect(() => lineText(ended({ duration_ms: Number.NaN }), 1, time, hash)).toThrow(/finite number/);
+  });
+});

@@ -1,0 +1,195 @@
+/**
+ * runCode beside its peers, in one run: `node test/bench/isolate.bench.ts` after `npm run build` (the package as it is
+ * published; without dist/ the checkout runs, whose hosts also carry the type stripper).
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { Worker } from 'node:worker_threads';
+import type ivm from 'isolated-vm';
+import type { openCodePool as OpenCodePool } from '../../src/run-code.ts';
+import { governed } from '../isolate/governed.ts';
+import { peer } from './peers.ts';
+
+const root = resolve(import.meta.dirname, '..', '..');
+const built = join(root, 'dist', 'run-code.js');
+const door = existsSync(built) ? built : join(root, 'src', 'run-code.ts');
+const { openCodePool } = (await import(door)) as { openCodePool: typeof OpenCodePool };
+
+// isolated-vm in this process needs it too.
+if (!process.execArgv.includes('--no-node-snapshot')) {
+  const again = spawnSync(process.execPath, ['--no-node-snapshot', ...process.argv.slice(1)], { stdio: 'inherit' });
+  process.exit(again.status ?? 1);
+}
+
+interface Row {
+  readonly name: string;
+  readonly p50: string;
+  readonly p99: string;
+  readonly ratio?: string;
+}
+const rows: Row[] = [];
+
+const quantile = (times: readonly number[], q: number): number =>
+  times.toSorted((a, b) => a - b)[Math.min(times.length - 1, Math.floor(times.length * q))] as number;
+
+const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
+
+/** Times `work` with `gap` ms of rest after each: 0 asks for throughput, more for what a single call costs. */
+const measure = async (count: number, gap: number, work: () => Promise<unknown>): Promise<readonly number[]> => {
+  for (let index = 0; index < 20; index += 1) await work();
+  const times: number[] = [];
+  for (let index = 0; index < count; index += 1) {
+    const start = performance.now();
+    await work();
+    times.push(performance.now() - start);
+    if (gap > 0) await pause(gap);
+  }
+  return times;
+};
+
+let naiveP50 = Number.NaN;
+const row = (name: string, times: readonly number[]): void => {
+  const p50 = quantile(times, 0.5);
+  rows.push({
+    name,
+    p50: `${p50.toFixed(3)} ms`,
+    p99: `${quantile(times, 0.99).toFixed(3)} ms`,
+    ratio: Number.isNaN(naiveP50) ? '1.00' : (p50 / naiveP50).toFixed(2),
+  });
+  if (Number.isNaN(naiveP50)) naiveP50 = p50;
+};
+
+const say = (name: string, value: string): void => void rows.push({ name, p50: value, p99: '' });
+
+const vm = createRequire(import.meta.url)('isolated-vm') as typeof ivm;
+const naive = async (): Promise<unknown> => {
+  const isolate = new vm.Isolate({ memoryLimit: 128 });
+  const context = await isolate.createContext();
+  const value: unknown = await context.eval('1+1');
+  context.release();
+  isolate.dispose();
+  return value;
+};
+
+const memoryOf = (pid: number): { rss: number; pss: number; own: number } => {
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+  const kb = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'mu').exec(text)?.[1] ?? Number.NaN);
+  return { rss: kb('Rss') / 1024, pss: kb('Pss') / 1024, own: (kb('Private_Clean') + kb('Private_Dirty')) / 1024 };
+};
+
+const peers = async (gap: number): Promise<void> => {
+  const worker = new Worker(
+    `const { parentPort } = require('node:worker_threads'); const vm = require('node:vm');
+     parentPort.on('message', (code) => parentPort.postMessage(vm.runInNewContext(code, {}, { timeout: 1000 })));`,
+    { eval: true },
+  );
+  const ask = (): Promise<unknown> =>
+    new Promise((done) => {
+      worker.once('message', done);
+      worker.postMessage('1+1', []);
+    });
+  row('worker_threads + node:vm, new context (no wall)', await measure(200, gap, ask));
+  await worker.terminate();
+  const quick = await peer('quickjs-emscripten', '0.32.0');
+  if ('missing' in quick) say('quickjs-emscripten', quick.missing);
+  else {
+    const { getQuickJS } = quick.module as { getQuickJS: () => Promise<{ evalCode: (code: string) => unknown }> };
+    const engine = await getQuickJS();
+    row('quickjs-emscripten, new context', await measure(200, gap, async () => engine.evalCode('1+1')));
+  }
+};
+
+/** Its own words: a fresh VM for each call, disposed of when the call ends. */
+const secureExec = async (gap: number): Promise<void> => {
+  const secure = await peer('secure-exec', '0.3.3');
+  if ('missing' in secure) {
+    say('secure-exec', secure.missing);
+    return;
+  }
+  const { evaluate } = secure.module as { evaluate: (code: string) => Promise<{ outcome: string }> };
+  try {
+    const { outcome } = await evaluate('1+1');
+    if (outcome !== 'succeeded') throw new Error(outcome);
+    row('secure-exec, evaluate(1+1)', await measure(20, gap, () => evaluate('1+1')));
+  } catch (error) {
+    say('secure-exec', `does not run here: ${String(error).split('\n', 1)[0]?.slice(0, 80) ?? ''}`);
+  }
+};
+
+const latency = async (): Promise<void> => {
+  await using pool = openCodePool();
+  await pool.ready();
+  await pause(300);
+  row('runCode(1+1), calls 10 ms apart', await measure(300, 10, () => pool.run('1+1')));
+  row('runCode(1+1), back to back', await measure(500, 0, () => pool.run('1+1')));
+  const tools = governed({ one: async () => 1 });
+  const ten = 'let s = 0; for (let i = 0; i < 10; i++) s += await tools.one(); s';
+  row('a call with 10 tool round trips', await measure(200, 10, () => pool.run(ten, { tools })));
+  const many = 'let s = 0; for (let i = 0; i < 1000; i++) s += await tools.one(); s';
+  const trips = await measure(5, 50, () => pool.run(many, { tools }));
+  say('one tool round trip (of 1000 in a row)', `${((quantile(trips, 0.5) / 1000) * 1000).toFixed(1)} µs`);
+  row('isolated-vm in process again, 10 ms apart', await measure(200, 10, naive));
+  for (const callers of [1, 8, 64]) {
+    const total = 600;
+    let left = total;
+    const start = performance.now();
+    const caller = async (): Promise<void> => {
+      while ((left -= 1) >= 0) await pool.run('1+1');
+    };
+    await Promise.all(Array.from({ length: callers }, caller));
+    say(`throughput, ${callers} callers`, `${((total / (performance.now() - start)) * 1000).toFixed(0)} calls/s`);
+  }
+};
+
+const memory = async (): Promise<void> => {
+  using pool = openCodePool({ hosts: 1, runsPerHost: 100_000 });
+  await pool.ready();
+  await pause(300);
+  const [pid = 0] = pool.pids;
+  const idle = memoryOf(pid);
+  say(
+    'memory of a host',
+    `RSS ${idle.rss.toFixed(1)} MiB, PSS ${idle.pss.toFixed(1)} MiB, its own ${idle.own.toFixed(1)} MiB`,
+  );
+  for (let index = 0; index < 1000; index += 1) await pool.run('1+1');
+  const before = memoryOf(pool.pids[0] ?? 0);
+  const heap = process.memoryUsage().rss;
+  const rounds = Number(process.env['ROUNDS'] ?? 10_000);
+  for (let index = 0; index < rounds; index += 1) await pool.run('1+1');
+  const after = memoryOf(pool.pids[0] ?? 0);
+  say(
+    `growth over ${rounds} calls`,
+    `host ${(after.own - before.own).toFixed(1)} MiB, parent ${((process.memoryUsage().rss - heap) / 2 ** 20).toFixed(1)} MiB`,
+  );
+};
+
+const cold = (): void => {
+  const source = `const t = performance.now(); const { openCodePool } = await import(${JSON.stringify(door)}); const loaded = performance.now();
+    using pool = openCodePool(); await pool.run('1+1'); console.log(JSON.stringify([loaded - t, performance.now() - loaded]));`;
+  const times = Array.from({ length: 7 }, () => {
+    const child = spawnSync(process.execPath, ['--input-type=module', '-e', source], { encoding: 'utf8' });
+    return JSON.parse(child.stdout) as [number, number];
+  });
+  row(
+    'first call of a program, cold pool',
+    times.map(([, call]) => call),
+  );
+  row(
+    '  and importing the door before it',
+    times.map(([load]) => load),
+  );
+};
+
+row('isolated-vm in process, new isolate + context', await measure(300, 10, naive));
+await latency();
+await peers(10);
+await secureExec(10);
+cold();
+await memory();
+
+console.log(`\n${door === built ? 'dist' : 'src'} · Node ${process.version}\n`);
+for (const { name, p50, p99, ratio } of rows) {
+  console.log(`${name.padEnd(50)} ${p50.padStart(12)} ${p99.padStart(12)} ${(ratio ?? '').padStart(7)}`);
+}

@@ -1,0 +1,153 @@
+/**
+ * What confinement adds to starting a program: 200 interleaved runs of /bin/true as whole commands, output read to its
+ * end, in one process. `node test/bench/launch.bench.ts [runs]`
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import type { Namespace } from '../../src/kernel/compiled.ts';
+import { prepareCommand, resolveCommand } from '../../src/command-prepare.ts';
+import { launch } from '../../src/kernel/launcher.ts';
+import { runCommand } from '../../src/run-command.ts';
+import { peer } from './peers.ts';
+
+const runs = Number(process.argv[2] ?? 200);
+const warmUp = 20;
+const workspace = mkdtempSync(join(tmpdir(), 'launch-bench-'));
+
+type Case = () => Promise<unknown>;
+
+const whole = (command: string, args: readonly string[]): Promise<unknown> =>
+  new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: workspace, stdio: 'pipe' });
+    child.stdin.end();
+    child.stdout.resume();
+    child.stderr.resume();
+    child.on('error', reject);
+    child.on('close', (code) =>
+      code === 0 ? resolve(code) : reject(new Error(`${command} ended with ${String(code)}`)),
+    );
+  });
+
+const confined = async (tier: 'observer' | 'worker'): Promise<unknown> => {
+  const result = await runCommand(['true'], { tier, workspace });
+  if (result.exitCode !== 0) throw new Error(JSON.stringify(result));
+  return result;
+};
+
+/** The same without the namespaces that the profile adds: the floor, as in a container. */
+const floor = (tier: 'observer' | 'worker', namespaces: readonly Namespace[]): Case => {
+  const prepared = prepareCommand(['true'], { tier, workspace });
+  const command = resolveCommand(prepared);
+  if ('reason' in command) throw new Error(command.reason);
+  return async () => {
+    const launched = launch({
+      ...command,
+      args: ['true'],
+      environment: { PATH: '/usr/bin' },
+      directory: workspace,
+      sealed: tier === 'observer',
+      namespaces,
+    });
+    launched.stdin?.end();
+    launched.stdout?.resume();
+    launched.stderr?.resume();
+    const end = await launched.ended;
+    if (end.kind === 'failed') throw new Error(JSON.stringify(end));
+  };
+};
+
+const bubblewrap = (): Case | string => {
+  if (spawnSync('bwrap', ['--version']).status !== 0) spawnSync('apt-get', ['install', '-y', '-qq', 'bubblewrap']);
+  const args =
+    `--ro-bind / / --proc /proc --dev /dev --tmpfs /tmp --bind ${workspace} ${workspace} ` +
+    '--unshare-all --new-session --die-with-parent --cap-drop ALL true';
+  const probe = spawnSync('bwrap', args.split(' '), { encoding: 'utf8' });
+  if (probe.error) return 'bubblewrap cannot be installed here';
+  return probe.status === 0
+    ? () => whole('bwrap', args.split(' '))
+    : `bubblewrap does not run here: ${probe.stderr.trim()}`;
+};
+
+interface SandboxManager {
+  initialize(config: unknown): Promise<void>;
+  wrapWithSandbox(command: string): Promise<string>;
+  reset(): Promise<void>;
+}
+
+const sandboxRuntime = async (): Promise<{ readonly run: Case; readonly stop: () => Promise<void> } | string> => {
+  const found = await peer('@anthropic-ai/sandbox-runtime', '0.0.83');
+  if ('missing' in found) return found.missing;
+  const manager = found.module['SandboxManager'] as SandboxManager;
+  for (const tool of ['socat', 'ripgrep']) {
+    if (spawnSync('which', [tool === 'ripgrep' ? 'rg' : tool]).status !== 0)
+      spawnSync('apt-get', ['install', '-y', '-qq', tool]);
+  }
+  try {
+    await manager.initialize({
+      network: { allowedDomains: [], deniedDomains: [] },
+      filesystem: { denyRead: [], allowWrite: [workspace], denyWrite: [] },
+    });
+    const run = async (): Promise<unknown> => whole('sh', ['-c', await manager.wrapWithSandbox('true')]);
+    await run();
+    return { run, stop: () => manager.reset() };
+  } catch (error) {
+    return `@anthropic-ai/sandbox-runtime does not run here: ${error instanceof Error ? error.message : String(error)}`;
+  }
+};
+
+const median = (times: readonly number[]): number => [...times].sort((a, b) => a - b)[times.length >> 1] ?? NaN;
+
+const notes: string[] = [];
+const cases = new Map<string, Case>([
+  ['child_process.spawn', () => whole('/bin/true', [])],
+  ['execa', () => execa('/bin/true', { cwd: workspace })],
+  ['launcher, worker, Landlock + seccomp', floor('worker', [])],
+  ['launcher, worker, + pid ipc mount', floor('worker', ['pid', 'ipc', 'mount'])],
+  ['launcher, worker, + pid ipc mount net', floor('worker', ['pid', 'ipc', 'mount', 'net'])],
+  ['launcher, observer, Landlock + seccomp', floor('observer', [])],
+  ['runCommand worker', () => confined('worker')],
+  ['runCommand observer', () => confined('observer')],
+]);
+const bwrap = bubblewrap();
+if (typeof bwrap === 'string') notes.push(bwrap);
+else cases.set('bubblewrap', bwrap);
+const runtime = await sandboxRuntime();
+if (typeof runtime === 'string') notes.push(runtime);
+else cases.set('@anthropic-ai/sandbox-runtime', runtime.run);
+
+const times = new Map([...cases.keys()].map((name) => [name, [] as number[]]));
+for (let round = 0; round < warmUp + runs; round += 1) {
+  for (const [name, run] of cases) {
+    const begun = performance.now();
+    await run();
+    if (round >= warmUp) times.get(name)?.push(performance.now() - begun);
+  }
+}
+if (typeof runtime !== 'string') await runtime.stop();
+
+const base = median(times.get('child_process.spawn') ?? []);
+console.log(`median of ${runs} interleaved runs of /bin/true; child_process.spawn = 1.00\n`);
+for (const [name, list] of times) {
+  const middle = median(list);
+  console.log(`${name.padEnd(42)} ${middle.toFixed(2).padStart(8)} ms ${(middle / base).toFixed(2).padStart(7)} ×`);
+}
+for (const note of notes) console.log(`\n${note}`);
+
+/** Private memory of the launcher beside a running command, from its own smaps. */
+const idle = prepareCommand(['sleep', '5'], { tier: 'worker', workspace });
+const sleeping = resolveCommand(idle);
+if (!('reason' in sleeping)) {
+  const launched = launch({ ...sleeping, args: ['sleep', '5'], environment: {}, directory: workspace, namespaces: [] });
+  await launched.started;
+  const pids = spawnSync('pgrep', ['-P', String(process.pid), 'tappass-launch'], { encoding: 'utf8' }).stdout.trim();
+  const rollup = pids.split('\n').map((pid) => readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'));
+  const kilobytes = rollup.map((text) => Number(/^Pss:\s+(\d+)/mu.exec(text)?.[1] ?? NaN));
+  console.log(`\nmemory of the launcher beside a running command: ${kilobytes.join(' + ')} kB (PSS)`);
+  launched.kill();
+  await launched.ended;
+}
+rmSync(workspace, { recursive: true, force: true });
+process.exit(0);

@@ -1,0 +1,116 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { createBudget, createMemoryLedger, createRepeatGuard, openSqliteLedger } from '../src/budget.ts';
+import type { LedgerStore } from '../src/model/budget.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'tappass-budget-'));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+let files = 0;
+const stores: readonly (readonly [string, () => LedgerStore])[] = [
+  ['memory', createMemoryLedger],
+  ['SQLite', () => openSqliteLedger(join(directory, `${(files += 1)}.db`))],
+];
+const ann = { agent: 'ann', org: 'acme', user: 'u1' };
+const bob = { agent: 'bob', org: 'acme', user: 'u2' };
+const noon = Date.UTC(2026, 10, 21, 12);
+const HOUR = 3_600_000;
+
+describe.each(stores)('%s', (_name, open) => {
+  test('reservations count before they are settled, and what was not spent comes back', () => {
+    const budget = createBudget({ flag: 'dev', store: open() });
+    const first = budget.reserve(ann, 's', { usd: 0.6 }, noon);
+    expect(first.reservation).toBeDefined();
+    expect(budget.reserve(ann, 's', { usd: 0.6 }, noon).rulings.at(-1)?.reason).toBe(
+      'Token budget exceeded: $1.20 of $1.00 per session',
+    );
+    if (first.reservation !== undefined) budget.settle(first.reservation, { usd: 0.1 });
+    expect(budget.reserve(ann, 's', { usd: 0.9 }, noon).reservation).toBeDefined();
+    expect(budget.reserve(ann, 's', { usd: 0.000001 }, noon).reservation).toBeUndefined();
+  });
+
+  test('settling twice is settling once', () => {
+    const budget = createBudget({ flag: 'custom:1:1', store: open() });
+    const { reservation } = budget.reserve(ann, 's', { usd: 1 }, noon);
+    if (reservation !== undefined) budget.settle(reservation, { usd: 0.5 });
+    if (reservation !== undefined) budget.settle(reservation, {});
+    expect(budget.reserve(ann, 's', { usd: 0.6 }, noon).reservation).toBeUndefined();
+    expect(budget.reserve(ann, 's', { usd: 0.5 }, noon).reservation).toBeDefined();
+  });
+
+  test('the day is one for all sessions of an agent, and ends at midnight UTC', () => {
+    const budget = createBudget({ flag: 'dev', store: open() });
+    for (let session = 0; session < 5; session += 1)
+      expect(budget.reserve(ann, `s${session}`, { usd: 1 }, noon).reservation).toBeDefined();
+    expect(budget.reserve(ann, 's5', { usd: 1 }, noon + 11 * HOUR).rulings.at(-1)?.code).toBe('budget.day');
+    expect(budget.reserve(bob, 's6', { usd: 1 }, noon).reservation).toBeDefined();
+    expect(budget.reserve(ann, 's5', { usd: 1 }, noon + 12 * HOUR).reservation).toBeDefined();
+  });
+
+  test('the window slides, counts attempts in the text, and says when to come back', () => {
+    const budget = createBudget({ flag: 'unlimited', store: open(), rate: { max_calls: 3, window_seconds: 60 } });
+    for (let call = 0; call < 3; call += 1)
+      expect(budget.reserve(ann, 's', {}, noon + call * 1_000).reservation).toBeDefined();
+    expect(budget.reserve(ann, 's', {}, noon + 10_000)).toMatchObject({
+      rulings: [{ reason: 'Rate limit exceeded: 4/3 calls in 60s' }, {}],
+      retryAfter: 50,
+    });
+    expect(budget.reserve(ann, 's', {}, noon + 20_000).rulings[0]?.reason).toBe(
+      'Rate limit exceeded: 5/3 calls in 60s',
+    );
+    expect(budget.reserve(bob, 's', {}, noon + 20_000).reservation).toBeDefined();
+    expect(budget.reserve(ann, 's', {}, noon + 60_000).reservation).toBeDefined();
+    expect(budget.reserve(ann, 's', {}, noon + 60_500).reservation).toBeUndefined();
+  });
+
+  test('an organisation shares one pool; a user has their own', () => {
+    const pool = createBudget({ flag: 'unlimited', store: open(), rate: { max_calls: 1, scope: 'org' } });
+    expect(pool.reserve(ann, 's', {}, noon).reservation).toBeDefined();
+    expect(pool.reserve(bob, 's', {}, noon).reservation).toBeUndefined();
+    const own = createBudget({ flag: 'unlimited', store: open(), rate: { max_calls: 1, scope: 'user' } });
+    expect(own.reserve(ann, 's', {}, noon).reservation).toBeDefined();
+    expect(own.reserve(bob, 's', {}, noon).reservation).toBeDefined();
+    expect(own.reserve({ ...bob, agent: 'ann', user: 'u1' }, 's', {}, noon).reservation).toBeUndefined();
+  });
+
+  test('tokens are reserved and settled like dollars', () => {
+    const budget = createBudget({ flag: 'unlimited', store: open(), rate: { max_tokens: 1_000 } });
+    const { reservation } = budget.reserve(ann, 's', { tokens: 900 }, noon);
+    expect(budget.reserve(ann, 's', { tokens: 200 }, noon).rulings[0]?.reason).toBe(
+      'Token rate limit exceeded: 1,100/1,000 tokens in 3600s',
+    );
+    if (reservation !== undefined) budget.settle(reservation, { tokens: 100 });
+    expect(budget.reserve(ann, 's', { tokens: 200 }, noon).reservation).toBeDefined();
+  });
+
+  test('work that throws leaves nothing behind', () => {
+    const store = open();
+    expect(() =>
+      store.transact((ledger) => {
+        ledger.add({ time: noon, micros: 5, tokens: 0, admitted: true }, { growing: ['a'], windows: [] });
+        throw new Error('no');
+      }),
+    ).toThrow('no');
+    expect(store.transact((ledger) => ledger.total('a'))).toEqual({ micros: 0, tokens: 0, calls: 0, attempts: 0 });
+  });
+});
+
+test('two openings of one file share one budget', () => {
+  const path = join(directory, 'shared.db');
+  const one = createBudget({ flag: 'dev', store: openSqliteLedger(path) });
+  const two = createBudget({ flag: 'dev', store: openSqliteLedger(path) });
+  expect(one.reserve(ann, 's', { usd: 0.7 }, noon).reservation).toBeDefined();
+  expect(two.reserve(ann, 's', { usd: 0.7 }, noon).reservation).toBeUndefined();
+  expect(two.reserve(ann, 's', { usd: 0.3 }, noon).reservation).toBeDefined();
+});
+
+test('the same call repeated too often is a detection; other arguments, sessions and later times are not', () => {
+  const guard = createRepeatGuard({ most: 3, windowSeconds: 10 });
+  const call = { sessionId: 's', tool: 't', digest: 'd' };
+  for (let time = 0; time < 3; time += 1) expect(guard(call, noon + time)).toBeUndefined();
+  expect(guard(call, noon + 4)).toMatchObject({ step: 'rate_limit', type: 'repeated_call' });
+  expect(guard({ ...call, digest: 'e' }, noon + 5)).toBeUndefined();
+  expect(guard({ ...call, sessionId: 'z' }, noon + 5)).toBeUndefined();
+  expect(guard(call, noon + 20_000)).toBeUndefined();
+});

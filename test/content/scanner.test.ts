@@ -1,0 +1,135 @@
+import { expect, test } from 'vitest';
+import { createContentScanner } from '../../src/content/scanner.ts';
+
+const both = createContentScanner({ pii: 'mask' });
+const secretsOnly = createContentScanner();
+const masked = (value: unknown): unknown => both.transform(value).value;
+
+/** Made here: the shapes are public, the values are not anyone's. */
+const GITHUB = `ghp_${'aB3dE6gH9j'.repeat(4).slice(0, 36)}`;
+const AWS = 'AKIAZZ7F3JQ2LMNOPQR4';
+
+test('personal data is masked by type, and what stands around it stays', () => {
+  expect(masked('mail bob@example.com or call +1 415 555 0132, ssn 460-89-9847.')).toBe(
+    'mail [MASKED_EMAIL] or call [MASKED_PHONE_NUMBER], ssn [MASKED_SSN].',
+  );
+  expect(masked('card 4012 8888 8888 1881 from 192.168.1.4, iban GB56 HXDO 8816 7774 6561 19')).toBe(
+    'card [MASKED_CREDIT_CARD] from [MASKED_IP_ADDRESS], iban [MASKED_IBAN]',
+  );
+  expect(masked('4012 8888 8888 1882 is no card, 999.1.1.1 no address, 000-12-3456 no number')).toBe(
+    '4012 8888 8888 1882 is no card, 999.1.1.1 no address, 000-12-3456 no number',
+  );
+});
+
+test('pii=off does not look for personal data, secrets=redact still finds secrets', () => {
+  expect(secretsOnly.transform('bob@example.com').value).toBe('bob@example.com');
+  expect(secretsOnly.transform(`bob@example.com ${GITHUB}`).value).toBe('bob@example.com [REDACTED]');
+});
+
+test('values behind telling names are redacted, and ordinary ones are not', () => {
+  const value = {
+    password: 'hunter2x',
+    note: 'the password is reset weekly',
+    headers: [
+      { name: 'X-Api-Key', value: 'k3y-93jf84hf83' },
+      { name: 'Accept', value: 'text/html' },
+    ],
+    nextPageToken: 'CAUQAA9x8s7d6f5g',
+    url: 'postgres://app:s3cr3t-w0rd@db.internal/app',
+    count: 12,
+  };
+  expect(masked(value)).toEqual({
+    ...value,
+    password: '[REDACTED]',
+    headers: [
+      { name: 'X-Api-Key', value: '[REDACTED]' },
+      { name: 'Accept', value: 'text/html' },
+    ],
+    url: 'postgres://app:[REDACTED]@db.internal/app',
+  });
+});
+
+test('names of members are masked too, and no two of them fall together', () => {
+  expect(masked({ 'a@example.com': 1, 'b@example.com': 2, plain: 3 })).toEqual({
+    '[MASKED_EMAIL]': 1,
+    '[MASKED_EMAIL]_2': 2,
+    plain: 3,
+  });
+});
+
+test('findings say where, and never what', () => {
+  const { findings } = both.transform({ list: [{ text: `key ${AWS}` }], [`x ${GITHUB}`]: { deep: 'bob@example.com' } });
+  expect(findings.map(({ kind, type, pointer }) => ({ kind, type, pointer }))).toEqual([
+    { kind: 'secret', type: 'SECRET', pointer: '/list/0/text' },
+    { kind: 'secret', type: 'SECRET', pointer: '' },
+    { kind: 'pii', type: 'EMAIL', pointer: '/x [REDACTED]/deep' },
+  ]);
+  expect(JSON.stringify(findings)).not.toMatch(/AKIA|ghp_|bob/u);
+});
+
+test('a value in which nothing is found comes back as the same reference', () => {
+  const clean = {
+    a: [1, 'two', { three: new Map([['k', 'v']]) }],
+    b: new Error('plain'),
+    c: new Uint8Array([1, 2, 3]),
+  };
+  expect(both.transform(clean).value).toBe(clean);
+  expect(both.transform(clean).changed).toBe(false);
+});
+
+test('an error keeps its class, and loses the secret in message, stack, cause and own members', () => {
+  class DatabaseError extends Error {
+    readonly query: string;
+    constructor(message: string, query: string, cause: unknown) {
+      super(message, { cause });
+      this.query = query;
+    }
+  }
+  const error = new DatabaseError(`connect ${AWS}`, 'where mail = bob@example.com', new Error(GITHUB));
+  const result = masked(error) as DatabaseError;
+  expect(result).toBeInstanceOf(DatabaseError);
+  expect(result.message).toBe('connect [REDACTED]');
+  expect(result.stack).toContain('scanner.test.ts');
+  expect(result.stack).not.toContain(AWS);
+  expect((result.cause as Error).message).toBe('[REDACTED]');
+  expect(result.query).toBe('where mail = [MASKED_EMAIL]');
+  expect(error.message).toContain(AWS);
+});
+
+test('bytes that are text are scanned and keep their class; other bytes are left alone', () => {
+  const buffer = Buffer.from(`token ${GITHUB} end`);
+  expect(String(masked(buffer))).toBe('token [REDACTED] end');
+  expect(Buffer.isBuffer(masked(buffer))).toBe(true);
+  const binary = Buffer.from([0, 255, 254, 13, 200, 1]);
+  expect(masked(binary)).toBe(binary);
+});
+
+test('what the call addresses is reported and left as it is; the journal copy is masked', () => {
+  const call = { to: 'bob@example.com', cc: ['eve@example.com'], body: 'from bob@example.com' };
+  const { value, findings } = both.transform(call, { exempt: ['/to', '/cc'] });
+  expect(value).toEqual({ to: 'bob@example.com', cc: ['eve@example.com'], body: 'from [MASKED_EMAIL]' });
+  expect(findings.map(({ pointer }) => pointer)).toEqual(['/to', '/cc/0', '/body']);
+  expect(JSON.stringify(both.record(call).value)).not.toContain('example.com');
+});
+
+test('rewrites name the smallest values that change', () => {
+  const call = { to: 'bob@example.com', parts: ['plain', `x ${GITHUB}`] };
+  expect(both.rewrites(call, { exempt: ['/to'] }).rewrites).toEqual([{ pointer: '/parts/1', value: 'x [REDACTED]' }]);
+});
+
+test('secrets=flag and pii=flag report and change nothing, except in the journal copy', () => {
+  const flagging = createContentScanner({ pii: 'flag', secrets: 'flag' });
+  const text = `bob@example.com ${GITHUB}`;
+  expect(flagging.transform(text).value).toBe(text);
+  expect(flagging.transform(text).findings).toHaveLength(2);
+  expect(flagging.record(text).value).toBe('[MASKED_EMAIL] [REDACTED]');
+});
+
+test('cycles end, and shared values are masked everywhere', () => {
+  const shared = { mail: 'bob@example.com' };
+  const loop: Record<string, unknown> = { one: shared, two: shared };
+  loop['self'] = loop;
+  const result = masked(loop) as Record<string, unknown>;
+  expect(result['one']).toEqual({ mail: '[MASKED_EMAIL]' });
+  expect(result['two']).toEqual({ mail: '[MASKED_EMAIL]' });
+});

@@ -1,0 +1,4 @@
+import { describeWay, useStage } from './harness.ts';
+
+const stage = useStage();
+describeWay('network', stage);

@@ -1,0 +1,155 @@
+/** What the pool does when hosts cannot be had, and how many of them there are when they can. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterEach, expect, test } from 'vitest';
+import { execute } from '../../src/isolate/execute.ts';
+import type { HostEnd, HostRun } from '../../src/isolate/host.ts';
+import { DEFAULT_CODE_LIMITS } from '../../src/isolate/limits.ts';
+import { Pool, type PoolOptions } from '../../src/isolate/pool.ts';
+import { CannotLock, startLockedHost, startUnlockedHost, type StartedHost } from '../../src/isolate/start-host.ts';
+
+const pools: Pool[] = [];
+const open = (options: PoolOptions): Pool => {
+  const pool = new Pool(options);
+  pools.push(pool);
+  return pool;
+};
+afterEach(() => pools.splice(0).forEach((pool) => pool.close()));
+
+const run = (pool: Pool, source: string, more: object = {}) =>
+  execute({
+    source,
+    file: 'code.ts',
+    language: undefined,
+    modules: {},
+    packagesFrom: undefined,
+    input: undefined,
+    tools: new Map(),
+    timeoutMs: 10_000,
+    memoryMb: 32,
+    allow: [],
+    limits: DEFAULT_CODE_LIMITS,
+    pool,
+    dedicated: false,
+    session: undefined,
+    signal: undefined,
+    onLog: undefined,
+    callTool: (fn) => fn(),
+    ...more,
+  });
+
+const cannotLock = (): StartedHost => {
+  throw new CannotLock('landlock is missing (the kernel has none)');
+};
+
+test('a machine that cannot lock a host refuses guests and names the layer; nothing runs', async () => {
+  const pool = open({ startHost: cannotLock });
+  for (const dedicated of [false, true]) {
+    const result = await run(pool, '1', { dedicated });
+    expect(result).toMatchObject({
+      status: 'refused',
+      error: { message: expect.stringContaining('landlock is missing') },
+    });
+  }
+  await expect(pool.ready()).rejects.toThrow('landlock is missing');
+});
+
+test('it runs them unlocked where the program accepts that by name, and says so', async () => {
+  const pool = open({ startHost: cannotLock, allowDegraded: ['kernel-lock'] });
+  expect(await run(pool, '1 + 1')).toMatchObject({ status: 'ok', value: 2, degraded: ['kernel-lock'] });
+  const locked = await run(open({ hosts: 1 }), '1 + 1');
+  expect(locked).toMatchObject({ status: 'ok', value: 2 });
+  expect(locked).not.toHaveProperty('degraded');
+});
+
+test('a host that fails to lock itself is given no guest', async () => {
+  const pool = open({
+    hosts: 1,
+    startHost: () => {
+      const started = startLockedHost();
+      const { lock } = started;
+      // The same host, asked to prove its confinement by a place that it could never open.
+      return lock === undefined ? started : { ...started, lock: { ...lock, probe: '/nowhere', filter: 'AAAA' } };
+    },
+  });
+  expect(await run(pool, '1')).toMatchObject({ status: 'refused' });
+});
+
+test('hosts that die at their start are given up after a few, with their last words', async () => {
+  let started = 0;
+  const pool = open({
+    startHost: () => {
+      started += 1;
+      return startUnlockedHost({ entry: '/nowhere/entry.ts', folders: [] });
+    },
+  });
+  expect(await run(pool, '1')).toMatchObject({
+    status: 'refused',
+    error: { message: expect.stringContaining('/nowhere') },
+  });
+  expect(started).toBeLessThan(8);
+});
+
+test('there are never more hosts than were allowed, and a full pool makes guests wait', async () => {
+  let alive = 0;
+  let most = 0;
+  const pool = open({
+    hosts: 2,
+    guestsPerHost: 2,
+    startHost: () => {
+      const started = startLockedHost();
+      most = Math.max(most, (alive += 1));
+      void started.ended.then(() => (alive -= 1));
+      return started;
+    },
+  });
+  const results = await Promise.all(
+    Array.from({ length: 12 }, (_, index) => run(pool, `await new Promise((r) => setTimeout(r, 20)); ${index}`)),
+  );
+  expect(results.map(({ value }) => value)).toEqual(Array.from({ length: 12 }, (_, index) => index));
+  expect(most).toBe(2);
+});
+
+test('a host that has served long enough is replaced', async () => {
+  const pool = open({ hosts: 1, runsPerHost: 50 });
+  await pool.ready();
+  const [first] = pool.pids;
+  for (let index = 0; index < 60; index += 1) expect((await run(pool, String(index))).value).toBe(index);
+  expect(pool.pids).not.toContain(first);
+});
+
+test('a guest that waits for a host can be taken back', async () => {
+  const pool = open({ hosts: 1, guestsPerHost: 1 });
+  const controller = new AbortController();
+  const first = run(pool, 'await new Promise((r) => setTimeout(r, 200)); 1');
+  const second = run(pool, '2', { signal: controller.signal });
+  await pause(20);
+  controller.abort();
+  expect(await second).toMatchObject({ status: 'error', error: { name: 'AbortError' } });
+  expect(await first).toMatchObject({ value: 1 });
+});
+
+test('ends come once even when the pool closes in the middle', async () => {
+  const pool = open({ hosts: 1 });
+  await pool.ready();
+  const ends: HostEnd[] = [];
+  const forever: HostRun = {
+    message: {
+      code: '$$run({"tools":[]},async function(){await new Promise(()=>{})})',
+      file: 'code.ts',
+      modules: [],
+      links: [],
+      timeoutMs: 10_000,
+      memoryMb: 32,
+      allow: '',
+    },
+    onLog: () => {},
+    onDropped: () => {},
+    onCall: () => false,
+    onEnd: (end) => ends.push(end),
+  };
+  await pool.run(forever);
+  pool.close();
+  await pause(50);
+  expect(ends).toMatchObject([{ status: 'crashed' }]);
+  await expect(pool.run(forever)).rejects.toThrow('closed');
+});
