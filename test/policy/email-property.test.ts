@@ -52,7 +52,11 @@ const bit = constantFrom(
 );
 const nearlyAddresses: Arbitrary<string> = array(bit, { minLength: 1, maxLength: 7 }).map((bits) => bits.join(''));
 const plain = constantFrom('a@ok.example', 'Ann <a@ok.example>', '"B, b" <b@ok.example>', 'a@ok.example, b@ok.example');
-const mostlyPlain = oneof({ weight: 4, arbitrary: plain }, { weight: 1, arbitrary: nearlyAddresses });
+const mostlyPlain = oneof(
+  { weight: 6, arbitrary: plain },
+  { weight: 1, arbitrary: nearlyAddresses },
+  { weight: 1, arbitrary: constant('x@evil.example') },
+);
 const field: Arbitrary<unknown> = oneof(
   { weight: 12, arbitrary: plain },
   { weight: 2, arbitrary: nearlyAddresses },
