@@ -68,7 +68,7 @@ class Run implements HostRun {
   readonly #logs: Log[] = [];
   readonly #done = Promise.withResolvers<HostEnd>();
   /** Told to the tools: the guest that wanted their result is gone. */
-  readonly #over = new AbortController();
+  #over: AbortController | undefined;
   #logChars = 0;
   #logsDropped = false;
   #toolCalls = 0;
@@ -102,7 +102,7 @@ class Run implements HostRun {
       return this.#told('refused', 0, { name: 'Refused', message: `Nothing ran: ${error.message}` });
     } finally {
       signal?.removeEventListener('abort', abort);
-      this.#over.abort(new DOMException('The guest has ended', 'AbortError'));
+      this.#over?.abort(new DOMException('The guest has ended', 'AbortError'));
     }
   }
 
@@ -186,7 +186,7 @@ class Run implements HostRun {
   }
 
   async #callTool(tool: CallableTool, args: readonly unknown[], call: number): Promise<void> {
-    const { signal } = this.#over;
+    const { signal } = (this.#over ??= new AbortController());
     const context = { toolCallId: `guest-${call}`, messages: [], abortSignal: signal };
     try {
       const result: unknown = await this.#given.callTool(() => tool.call(args, context));

@@ -101,6 +101,23 @@ const peers = async (gap: number): Promise<void> => {
   }
 };
 
+/** Its own words: a fresh VM for each call, disposed of when the call ends. */
+const secureExec = async (gap: number): Promise<void> => {
+  const secure = await peer('secure-exec', '0.3.3');
+  if ('missing' in secure) {
+    say('secure-exec', secure.missing);
+    return;
+  }
+  const { evaluate } = secure.module as { evaluate: (code: string) => Promise<{ outcome: string }> };
+  try {
+    const { outcome } = await evaluate('1+1');
+    if (outcome !== 'succeeded') throw new Error(outcome);
+    row('secure-exec, evaluate(1+1)', await measure(20, gap, () => evaluate('1+1')));
+  } catch (error) {
+    say('secure-exec', `does not run here: ${String(error).split('\n', 1)[0]?.slice(0, 80) ?? ''}`);
+  }
+};
+
 const latency = async (): Promise<void> => {
   await using pool = openCodePool();
   await pool.ready();
@@ -168,6 +185,7 @@ const cold = (): void => {
 row('isolated-vm in process, new isolate + context', await measure(300, 10, naive));
 await latency();
 await peers(10);
+await secureExec(10);
 cold();
 await memory();
 
