@@ -41,9 +41,20 @@ export const checkEmail = (message: EmailMessage, flag: string): EmailDecision =
     allowed: ruling.outcome === 'allow',
     ...(ruling.reason === undefined ? {} : { reason: ruling.reason }),
     ...(ruling.code === undefined ? {} : { code: ruling.code }),
-    message: rewritten === undefined ? (copy ?? message) : (rewritten.value as EmailMessage),
+    message:
+      rewritten === undefined
+        ? ((withBuffers(copy) ?? message) as EmailMessage)
+        : (withBuffers(rewritten.value) as EmailMessage),
     originalRecipients: ruling.originalRecipients,
   };
+};
+
+/** Mail libraries know bytes as Buffers. */
+const withBuffers = (value: unknown): unknown => {
+  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  if (Array.isArray(value)) return value.map(withBuffers);
+  if (typeof value !== 'object' || value === null || value instanceof Date) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withBuffers(inner)]));
 };
 
 /** `undefined` where it holds what cannot be copied, such as a stream: only `allow` lets that pass. */

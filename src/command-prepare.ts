@@ -24,7 +24,7 @@ import type { Launched, LaunchOptions } from './kernel/launcher.ts';
 import type { Identity } from './kernel/orders.ts';
 import { claimPrivateDirectories } from './kernel/private-directory.ts';
 import type { PrivateDirectories } from './kernel/private-directory.ts';
-import { loadProfile } from './kernel/profile-files.ts';
+import { currentProfile } from './kernel/profile-current.ts';
 import { cleanPath, locateProgram } from './kernel/program.ts';
 import type { Tier } from './model/tier.ts';
 
@@ -77,7 +77,7 @@ export const prepareCommand = (argv: readonly string[], options: ConfinedOptions
   const timeoutMs = requireTimeout(options.timeoutMs);
   const connect = requireConnect(options.network);
   const allowDegraded = requireNames('allowDegraded', options.allowDegraded);
-  const { profile } = loadProfile(options.profile ?? tier);
+  const { profile } = currentProfile(options.profile ?? tier);
   const path = cleanPath(process.env['PATH'], workspace);
   const identity = identityFor(workspace);
   const directories = claimPrivateDirectories(identity);

@@ -11,7 +11,8 @@ import type { SyscallRule } from './kernel/seccomp.ts';
 import type { Tier } from './model/tier.ts';
 
 export { watchProfile } from './kernel/profile-watch.ts';
-export type { ProfileNotice, WatchedProfile } from './kernel/profile-watch.ts';
+export type { WatchedProfile } from './kernel/profile-watch.ts';
+export type { ProfileNotice } from './kernel/profile-current.ts';
 
 export interface ProfileSummary {
   readonly name: string;

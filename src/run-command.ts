@@ -49,6 +49,7 @@ export interface CommandResult {
 }
 
 const STANDARD_TIMEOUT_MS = 120_000;
+const PIPE_MS = 5000;
 const STANDARD_OUTPUT_BYTES = 10 * 1024 * 1024;
 
 /**
@@ -84,6 +85,7 @@ const run = async (prepared: PreparedCommand, options: RunCommandOptions): Promi
   const stop = watchOver(launched, prepared.timeoutMs, options.signal);
   const most = profile.limits.outputBytes ?? STANDARD_OUTPUT_BYTES;
   feed(launched, options.stdin);
+  const late = giveUpOn(launched);
   try {
     const [stdout, stderr] = await Promise.all([
       capture(launched.stdout, most, options.onStdout),
@@ -104,7 +106,30 @@ const run = async (prepared: PreparedCommand, options: RunCommandOptions): Promi
     stop.clear();
     launched.kill();
     await launched.ended;
+    late.clear();
   }
+};
+
+/**
+ * A tier that has Unix sockets can hand its end of a pipe to a process outside, and the pipe then never ends. What has
+ * come when the command is long over is all there is.
+ */
+const giveUpOn = ({ ended, stdout, stderr }: Launched): { readonly clear: () => void } => {
+  let timer: NodeJS.Timeout | undefined;
+  let over = false;
+  void ended.then(() => {
+    if (over) return;
+    timer = setTimeout(() => {
+      stdout?.destroy();
+      stderr?.destroy();
+    }, PIPE_MS);
+  });
+  return {
+    clear: () => {
+      over = true;
+      clearTimeout(timer);
+    },
+  };
 };
 
 /** A command may end without reading what it was given: that is no error. */

@@ -109,7 +109,7 @@ const compileFor = (tier: Tier, options: SecureOptions): CompiledProfile => {
   const launcher = nativeFile('tappass-launcher');
   const commands = requireNames('commands', options.commands);
   // What a later, tighter call will need can no longer be read then.
-  for (const name of TIERS) loadProfile(name);
+  for (const name of TIERS.filter((each) => narrows(tier, each))) loadProfile(name);
   const result = compileProfile(loadProfile(options.profile ?? tier).profile, {
     variables: { workspace, node: process.execPath, home: homedir(), ...(tmp === undefined ? {} : { tmp }) },
     host: hostAbilities(),

@@ -1,5 +1,6 @@
 /** Door: the list of attacks, tried on this host: first without the sandbox, then inside each tier that must stop it. */
-import { argumentsOf, ATTACKS, gotThrough, titleOf, WAYS, type Attack, type Way } from './kernel/attacks.ts';
+import { ATTACKS, titleOf } from './kernel/attack-list.ts';
+import { argumentsOf, gotThrough, WAYS, type Attack, type Way } from './kernel/attacks.ts';
 import { attemptInside, attemptOutside, MissingLayers, type Attempted } from './kernel/attempt.ts';
 import { hostAbilities } from './kernel/host.ts';
 import { openStage, type Stage } from './kernel/stage.ts';

@@ -75,6 +75,9 @@ const createRunner = ({
     const { dialect } = broker;
     const catalogue = await broker.catalogue();
     const options: SqlOptions = { harmlessFunctions, ...(catalogue !== undefined && { catalogue }) };
+    // The connection itself knows more than the text: its tables, functions and triggers.
+    if (broker.judge !== undefined && (at === 'read_only' || at === 'safe_write'))
+      return broker.judge(text, at, options);
     return judgeSql(text, at, { ...options, dialect });
   };
   /** Judged on what the connection's own catalogue says; the grant of a governed call replaces the level, not the walls. */
@@ -108,7 +111,7 @@ export type SqlStreamTool = Tool<string, typeof input, AsyncGenerator<SqlRow>>;
  * const [query] = govern(sqlTools({ connection: new pg.Pool() }), { flags: 'db=read_only' });
  */
 export const sqlTools = (options: SqlToolsOptions = {}): readonly [SqlQueryTool, SqlStreamTool] => {
-  const { maxRows = 1000, maxBytes = 1024 * 1024, prefix = '' } = options;
+  const { maxRows = 1000, maxBytes = 1024 * 1024, prefix = '', harmlessFunctions = [] } = options;
   const { opened, prepare, timeoutMs } = createRunner(options);
   const dialect = isSqliteLike(options.connection) ? 'sqlite' : 'postgres';
   const effects = { sql: 'sql', dialect } as const;
@@ -121,7 +124,16 @@ export const sqlTools = (options: SqlToolsOptions = {}): readonly [SqlQueryTool,
       const { grant, readOnly, cursor } = await prepare(`${prefix}query`, sql, context);
       const broker = await opened();
       const signal = context?.signal === undefined ? {} : { signal: context.signal };
-      return broker.query(grant, { params, readOnly, cursor, maxRows, maxBytes, timeoutMs, ...signal });
+      return broker.query(grant, {
+        params,
+        readOnly,
+        cursor,
+        harmlessFunctions,
+        maxRows,
+        maxBytes,
+        timeoutMs,
+        ...signal,
+      });
     },
   });
   const stream = defineTool({
@@ -133,7 +145,7 @@ export const sqlTools = (options: SqlToolsOptions = {}): readonly [SqlQueryTool,
       const { grant, readOnly, cursor } = await prepare(`${prefix}query_stream`, sql, context);
       const broker = await opened();
       const signal = context?.signal === undefined ? {} : { signal: context.signal };
-      yield* broker.stream(grant, { params, readOnly, cursor, timeoutMs, ...signal });
+      yield* broker.stream(grant, { params, readOnly, cursor, harmlessFunctions, timeoutMs, ...signal });
     },
   });
   return [query, stream];

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { ATTACKS, gotThrough, WAYS, type Attack, type Target } from '../src/kernel/attacks.ts';
+import { ATTACKS } from '../src/kernel/attack-list.ts';
+import { gotThrough, WAYS, type Attack, type Target } from '../src/kernel/attacks.ts';
 import { runSelftest } from '../src/selftest.ts';
 
 // All of them run in test/escape; here it is the report that is looked at.

@@ -179,6 +179,17 @@ describe('what the catalogue of the connection says', () => {
   });
 });
 
+test('SQLite: a trigger that deletes is seen on the connection, and a declared function of the program passes', async () => {
+  const connection = sqlite();
+  connection.exec('CREATE TABLE t (a); CREATE TRIGGER x AFTER INSERT ON t BEGIN DELETE FROM users; END');
+  await expect(run({ connection }, 'INSERT INTO t VALUES (1)')).rejects.toThrow('DELETE on users');
+  await expect(run({ connection }, "INSERT INTO users VALUES (5000, 'x')")).resolves.toMatchObject({ rowCount: 1 });
+  connection.function('twice', (x) => Number(x) * 2);
+  await expect(run({ connection }, 'SELECT twice(2) AS x')).rejects.toThrow('check_db');
+  const declared = { connection, harmlessFunctions: ['twice'] };
+  await expect(run(declared, 'SELECT twice(2) AS x')).resolves.toMatchObject({ rows: [{ x: 4 }] });
+});
+
 describe('options', () => {
   test('without a connection there is an empty database in memory', async () => {
     const [query] = sqlTools({ prefix: 'scratch_' });

@@ -3,7 +3,7 @@ import { TapPassError } from '../model/errors.ts';
 import type { SqlDialect, SqlEffect } from '../model/effect.ts';
 import { isGranted } from '../model/grant.ts';
 import type { Grant } from '../model/grant.ts';
-import type { SqlCatalogue } from '../model/sql.ts';
+import type { SqlCatalogue, SqlDecision, SqlOptions } from '../model/sql.ts';
 import { collect } from './sql-limits.ts';
 import type { SqlResult, SqlRow } from './sql-limits.ts';
 import { postgresBackend } from './sql-postgres.ts';
@@ -16,6 +16,8 @@ export interface SqlRequest {
   readonly readOnly: boolean;
   /** A single SELECT, which can be read piece by piece. */
   readonly cursor: boolean;
+  /** What the program declared; the wall of SQLite knows functions by name only. */
+  readonly harmlessFunctions?: readonly string[];
   /** Default 30 000. Bounds a statement that never ends; PGlite and SQLite, which run in this thread, cannot be interrupted. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
@@ -37,7 +39,11 @@ export interface SqlBackend {
     request: Required<Omit<SqlRequest, 'signal'>> & { readonly signal?: AbortSignal },
   ): AsyncGenerator<SqlBatch>;
   catalogue(): Promise<SqlCatalogue | undefined>;
+  /** Judges on the connection itself, where the engine can compile without running. */
+  readonly judge?: SqlConnectionJudge;
 }
+
+export type SqlConnectionJudge = (text: string, level: 'read_only' | 'safe_write', options: SqlOptions) => SqlDecision;
 
 export interface SqlBatch {
   readonly rows: readonly SqlRow[];
@@ -52,6 +58,7 @@ export interface SqlBroker {
   /** Row by row, without a limit on rows: the reader decides when to stop. */
   stream(grant: Grant<SqlEffect>, request: SqlRequest): AsyncGenerator<SqlRow>;
   catalogue(): Promise<SqlCatalogue | undefined>;
+  readonly judge?: SqlConnectionJudge;
 }
 
 const backendFor = (connection: unknown): SqlBackend => {
@@ -80,13 +87,23 @@ export const openSqlBroker = (connection: unknown): SqlBroker => {
   let known: { readonly at: number; readonly catalogue: Promise<SqlCatalogue | undefined> } | undefined;
   return {
     dialect: backend.dialect,
+    ...(backend.judge !== undefined && { judge: backend.judge }),
     query(grant, { maxRows = 1000, maxBytes = 1024 * 1024, ...request }) {
       const text = require(grant);
-      return collect(backend.batches(text, { params: [], timeoutMs: 30_000, ...request }), { maxRows, maxBytes });
+      return collect(backend.batches(text, { params: [], harmlessFunctions: [], timeoutMs: 30_000, ...request }), {
+        maxRows,
+        maxBytes,
+      });
     },
     async *stream(grant, request) {
       const text = require(grant);
-      for await (const { rows } of backend.batches(text, { params: [], timeoutMs: 30_000, ...request })) yield* rows;
+      for await (const { rows } of backend.batches(text, {
+        params: [],
+        harmlessFunctions: [],
+        timeoutMs: 30_000,
+        ...request,
+      }))
+        yield* rows;
     },
     catalogue() {
       const now = Date.now();

@@ -171,40 +171,60 @@ const denied = (code: string, reason: string): SqlDecision => ({
 /** `$name(…)` is one variable to SQLite, whatever quotes stand in it: the words of such a text cannot be told. */
 const TCL_VARIABLE = /[$@#:][\w:\u0080-\uffff]*\(/u;
 
+const judgeOn = (
+  db: DatabaseSync,
+  text: string,
+  level: SqliteLevel,
+  options: SqlOptions,
+  stubs: boolean,
+): SqlDecision => {
+  if (text.length > MAX_CHARACTERS) {
+    return denied('sql.too-complex', `the text has more than ${MAX_CHARACTERS} characters`);
+  }
+  if (text.includes('\0')) return denied('sql.too-complex', 'the text contains a NUL character');
+  if (TCL_VARIABLE.test(text)) return denied('sql.too-complex', 'the text has a variable with brackets');
+  const compiled: Compiled[] = [];
+  for (let rest = text; sqliteWords(rest).length > 0;) {
+    const next = judgeFirst(db, rest, level, options, stubs);
+    compiled.push(next);
+    // SQLite itself says where a statement ends; behind one that does not compile nothing can be told.
+    if (next.length === undefined || next.length === 0) break;
+    rest = rest.slice(next.length);
+  }
+  if (compiled.length === 0) return denied('sql.empty', 'the text contains no statement');
+  const faults = compiled.flatMap(({ fault }, index) => (fault === undefined ? [] : [{ ...fault, index }]));
+  const [first] = faults;
+  const where = first === undefined || compiled.length === 1 ? '' : `statement ${first.index + 1}: `;
+  return {
+    allowed: first === undefined,
+    ...(first !== undefined && { code: first.code, reason: `${where}${first.reason}` }),
+    detections: [
+      ...faults.map(({ code, reason }): Detection => ({ step: 'check_db', type: code, detail: reason })),
+      ...compiled.flatMap(({ detections }) => detections),
+    ],
+    statements: compiled.map(({ statement }) => statement),
+  };
+};
+
 /** A judge of SQLite text; `schema` (CREATE statements) is what it will meet, when that is known. */
 export const sqliteJudge =
   (options: SqlOptions, schema?: string) =>
   (text: string, level: SqliteLevel): SqlDecision => {
-    if (text.length > MAX_CHARACTERS)
-      return denied('sql.too-complex', `the text has more than ${MAX_CHARACTERS} characters`);
-    if (text.includes('\0')) return denied('sql.too-complex', 'the text contains a NUL character');
-    if (TCL_VARIABLE.test(text)) return denied('sql.too-complex', 'the text has a variable with brackets');
     const db = new DatabaseSync(':memory:');
     try {
       db.enableDefensive(true);
       if (schema !== undefined) db.exec(schema);
-      const compiled: Compiled[] = [];
-      for (let rest = text; sqliteWords(rest).length > 0;) {
-        const next = judgeFirst(db, rest, level, options, schema === undefined);
-        compiled.push(next);
-        // SQLite itself says where a statement ends; behind one that does not compile nothing can be told.
-        if (next.length === undefined || next.length === 0) break;
-        rest = rest.slice(next.length);
-      }
-      if (compiled.length === 0) return denied('sql.empty', 'the text contains no statement');
-      const faults = compiled.flatMap(({ fault }, index) => (fault === undefined ? [] : [{ ...fault, index }]));
-      const [first] = faults;
-      const where = first === undefined || compiled.length === 1 ? '' : `statement ${first.index + 1}: `;
-      return {
-        allowed: first === undefined,
-        ...(first !== undefined && { code: first.code, reason: `${where}${first.reason}` }),
-        detections: [
-          ...faults.map(({ code, reason }): Detection => ({ step: 'check_db', type: code, detail: reason })),
-          ...compiled.flatMap(({ detections }) => detections),
-        ],
-        statements: compiled.map(({ statement }) => statement),
-      };
+      for (const name of options.harmlessFunctions ?? []) db.function(name, { varargs: true }, () => null);
+      return judgeOn(db, text, level, options, schema === undefined);
     } finally {
       db.close();
     }
   };
+
+/** Judges by compiling, never running, on the connection that will run it: its tables, views and triggers count. */
+export const judgeOnConnection = (
+  db: DatabaseSync,
+  text: string,
+  level: SqliteLevel,
+  options: SqlOptions,
+): SqlDecision => judgeOn(db, text, level, options, false);

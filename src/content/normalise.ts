@@ -158,6 +158,9 @@ const byteAt = (text: string, at: number): number => {
 
 const ENTITY = /&#(?:x0{0,4}([0-7]?[0-9a-f])|0{0,4}(\d{2,3}));/iuy;
 
+/** `\\n`, `\\t`, `\\r` end a word, although the letter after the backslash looks like a part of the next. */
+const CONTROLS: Readonly<Record<string, number>> = { n: 10, t: 9, r: 13, '"': 34, "'": 39, '/': 47 };
+
 let escapeEnd = 0;
 /** The code that the escape at `at` stands for, or -1; leaves its end in `escapeEnd`. */
 const escapeAt = (text: string, at: number): number => {
@@ -167,14 +170,21 @@ const escapeAt = (text: string, at: number): number => {
     return byteAt(text, at + 1);
   }
   if (first === 92) {
-    const kind = text.charCodeAt(at + 1);
-    if (kind === 120) {
-      escapeEnd = at + 4;
-      return byteAt(text, at + 2);
+    // Texts that were quoted twice and more carry several backslashes for one.
+    let sign = at + 1;
+    while (sign < at + 8 && text.charCodeAt(sign) === 92) sign += 1;
+    const plain = CONTROLS[text.charAt(sign)];
+    if (plain !== undefined) {
+      escapeEnd = sign + 1;
+      return plain;
     }
-    if (kind !== 117 || !text.startsWith('00', at + 2)) return -1;
-    escapeEnd = at + 6;
-    return byteAt(text, at + 4);
+    if (text.charCodeAt(sign) === 120) {
+      escapeEnd = sign + 3;
+      return byteAt(text, sign + 1);
+    }
+    if (!text.startsWith('u00', sign)) return -1;
+    escapeEnd = sign + 5;
+    return byteAt(text, sign + 3);
   }
   if (first !== 38 || text.charCodeAt(at + 1) !== 35) return -1;
   ENTITY.lastIndex = at;

@@ -71,6 +71,8 @@ export const isSsn = (digits: string): boolean =>
   digits !== '987654321' &&
   !/^(\d)\1+$/u.test(digits);
 
+const SSN_SHAPES: readonly (readonly number[])[] = [[3, 2, 4], [9], [3, 6], [5, 4]];
+
 export const matchSsn = (view: TextView, groups: readonly Group[], from: number): number => {
   const first = groups[from] as Group;
   const emit = (count: number, score: number): number => {
@@ -78,7 +80,9 @@ export const matchSsn = (view: TextView, groups: readonly Group[], from: number)
     view.emit({ start: first.start, end: last.end, kind: 'pii', type: 'SSN', rule: 'ssn', score });
     return count;
   };
-  for (const shape of [[3, 2, 4], [9], [3, 6], [5, 4]]) {
+  const length = first.end - first.start;
+  if (length !== 3 && length !== 5 && length !== 9) return 0;
+  for (const shape of SSN_SHAPES) {
     if (!shapeAt(groups, from, shape, ' -.')) continue;
     const last = groups[from + shape.length - 1] as Group;
     if (!isSsn(joinGroups(view.text, groups, from, shape.length))) continue;

@@ -93,23 +93,31 @@ const matchToken = (view: TextView, start: number, end: number): boolean => {
   return false;
 };
 
-const RULES_BY_LENGTH: ReadonlyMap<number, typeof DIGIT_RULES> = Map.groupBy(DIGIT_RULES, ({ shape }) => shape[0] ?? 0);
+/** By the lengths of the first two groups; a rule of one group stands under a second length of 0. */
+const RULES_BY_SHAPE: ReadonlyMap<number, typeof DIGIT_RULES> = Map.groupBy(
+  DIGIT_RULES,
+  ({ shape: [first = 0, second = 0] }) => first * 64 + second,
+);
+const NO_RULES: typeof DIGIT_RULES = [];
+
+const groupsUntil = (groups: readonly Group[], from: number, end: number): number => {
+  let count = 1;
+  while (from + count < groups.length && (groups[from + count] as Group).start < end) count += 1;
+  return count;
+};
 
 /** Groups of digits alone; returns how many groups were taken. */
 export const matchIdentityDigits = (view: TextView, groups: readonly Group[], from: number): number => {
   const { text, topics } = view;
   const first = groups[from] as Group;
   const length = first.end - first.start;
-  const through = (end: number): number => {
-    let count = 1;
-    while (from + count < groups.length && (groups[from + count] as Group).start < end) count += 1;
-    return count;
-  };
   const dashed = view.runEnd(first.start, ALNUM | DASH);
   if (dashed > first.end && dashed - first.start <= LONGEST_DASHED && matchToken(view, first.start, dashed))
-    return through(dashed);
-  const rules = RULES_BY_LENGTH.get(length) ?? [];
-  for (const rule of rules) {
+    return groupsUntil(groups, from, dashed);
+  const next = groups[from + 1];
+  const several = next === undefined ? NO_RULES : (RULES_BY_SHAPE.get(length * 64 + next.end - next.start) ?? NO_RULES);
+  const alone = RULES_BY_SHAPE.get(length * 64) ?? NO_RULES;
+  for (const rule of several === NO_RULES ? alone : [...several, ...alone]) {
     if (!shapeAt(groups, from, rule.shape, rule.gaps ?? ' -.\u00A0')) continue;
     if (followsCode(text, (groups[0] as Group).start) || text[first.start - 1] === '.') break;
     const last = groups[from + rule.shape.length - 1] as Group;
@@ -119,19 +127,8 @@ export const matchIdentityDigits = (view: TextView, groups: readonly Group[], fr
     emit(view, first.start, last.end, rule.type, rule.rule, 0.75);
     return rule.shape.length;
   }
-  const shaped = SHAPED.find(
-    ({ length: own, pattern }) =>
-      own === length && pattern.test(text.slice(Math.max(0, first.start - 3), first.start + 15)),
-  );
-  if (shaped !== undefined) {
-    const found = shaped.pattern.exec(text.slice(Math.max(0, first.start - 3), first.start + 15));
-    const start = Math.max(0, first.start - 3) + (found?.index ?? 0);
-    const end = start + (found?.[0].length ?? 0);
-    if (start <= first.start && shaped.proves((found?.[0] ?? '').replaceAll(/\W/gu, ''))) {
-      emit(view, start, end, 'NATIONAL_ID', shaped.rule, 0.85);
-      return through(end);
-    }
-  }
+  const shaped = matchShaped(view, first);
+  if (shaped !== -1) return groupsUntil(groups, from, shaped);
   if (length >= 6 && length <= 9 && topics.near('passport', first.start, first.end, 40, 24)) {
     emit(view, first.start, first.end, 'PASSPORT', 'passport-context', 0.75);
     return 1;
@@ -149,20 +146,28 @@ export const matchIdentityDigits = (view: TextView, groups: readonly Group[], fr
 };
 
 /** Numbers with letters or signs of their own between the groups. */
-const SHAPED: readonly {
-  readonly rule: string;
-  readonly length: number;
-  readonly pattern: RegExp;
-  readonly proves: (compact: string) => boolean;
-}[] = [
-  {
-    rule: 'uk-nino',
-    length: 2,
-    pattern: /(?<![A-Z])(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z]{2} \d\d \d\d \d\d [A-D](?![A-Z])/u,
-    proves: () => true,
-  },
-  { rule: 'br-cpf', length: 3, pattern: /(?<!\d)\d{3}\.\d{3}\.\d{3}-\d\d(?!\d)/u, proves: isCpf },
-];
+const NINO = /(?<![A-Z])(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] \d\d \d\d \d\d [A-D](?![A-Z])/uy;
+const CPF = /\d{3}\.\d{3}\.\d{3}-\d\d(?!\d)/uy;
+
+/** The end of such a number, or -1. */
+const matchShaped = (view: TextView, { start, end }: Group): number => {
+  const { text } = view;
+  if (end - start === 2 && text[start - 1] === ' ') {
+    NINO.lastIndex = start - 3;
+    if (start >= 3 && NINO.test(text)) {
+      emit(view, start - 3, start + 10, 'NATIONAL_ID', 'uk-nino', 0.85);
+      return start + 10;
+    }
+  }
+  if (end - start === 3 && text[end] === '.') {
+    CPF.lastIndex = start;
+    if (CPF.test(text) && isCpf(text.slice(start, start + 14).replaceAll(/\D/gu, ''))) {
+      emit(view, start, start + 14, 'NATIONAL_ID', 'br-cpf', 0.85);
+      return start + 14;
+    }
+  }
+  return -1;
+};
 
 /** The sign between the first two pairs of a hardware address. */
 export const matchMac = (view: TextView, colon: number): void => {

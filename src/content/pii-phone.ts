@@ -98,6 +98,15 @@ export const matchPhone = (view: TextView, groups: readonly Group[], from: numbe
     if (plus) return 0;
   }
   const spoken = isSpokenOf(view, first);
+  const width = first.end - first.start;
+  const second = groups[from + 1];
+  const shaped =
+    text[first.start] === '0' ||
+    width === 3 ||
+    width === 1 ||
+    width >= 10 ||
+    (width === 2 && second !== undefined && second.end - second.start === 3);
+  if (!spoken && !shaped && !isNamedBehind(view, groups[from + most - 1] as Group)) return 0;
   let length = 0;
   for (let index = from; index < from + most; index += 1)
     length += (groups[index] as Group).end - (groups[index] as Group).start;

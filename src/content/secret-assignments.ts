@@ -30,7 +30,7 @@ export const NAME_WORDS: readonly string[] = [
 
 const NAME_ALPHABET = WORD | DASH | DOT;
 const LONGEST_NAME = 64;
-const LONGEST_VALUE = 4_096;
+const LONGEST_VALUE = 65_536;
 /** So much of a value is looked at to judge it. */
 const LONGEST_JUDGED = 256;
 

@@ -1,6 +1,19 @@
 /** Secrets known by their structure rather than by a prefix: key blocks, JWTs, credentials in URLs, AWS ids, webhooks. */
-import { ALNUM, BASE64URL, DIGIT, DOT, EQUALS, HEX, KINDS, TILDE, UPPER, WORD, entropyOf } from './characters.ts';
-import { isFiller, isPlaceholder } from './secret-values.ts';
+import {
+  ALNUM,
+  BASE64URL,
+  DIGIT,
+  DOT,
+  EQUALS,
+  HEX,
+  KINDS,
+  PLUS_SLASH,
+  TILDE,
+  UPPER,
+  WORD,
+  entropyOf,
+} from './characters.ts';
+import { isFiller, isPlaceholder, isRandom } from './secret-values.ts';
 import type { TextView } from './text-view.ts';
 
 const emit = (view: TextView, start: number, end: number, rule: string, score = 0.95): void =>
@@ -201,5 +214,26 @@ export const matchManifest = (view: TextView, start: number): void => {
     if (!/\d|[A-Z].*[a-z]|=$/u.test(value) || value.length % 4 !== 0) continue;
     const at = from + data.index + entry.index + entry[0].indexOf(value);
     emit(view, at, at + value.length, 'kubernetes-secret', 0.85);
+  }
+};
+
+/** `Bearer …` and `Basic …` without the name of their header; Basic must decode to `user:password` (RFC 7617). */
+export const matchCredentials = (view: TextView, start: number, from: number): void => {
+  const { text } = view;
+  if (start > 0 && (kind(text, start - 1) & WORD) !== 0) return;
+  const end = view.runEnd(from, BASE64URL | DOT | TILDE | EQUALS | PLUS_SLASH);
+  const length = Math.min(end - from, 512);
+  const value = text.slice(from, from + length);
+  const basic = /^b(?:asic)/iu.test(text.slice(start, start + 5));
+  if (basic ? length < 8 || !/^[\w+/]+={0,2}$/u.test(value) || !isUserPassword(value) : !isRandom(value) || length < 16)
+    return;
+  emit(view, from, end, 'authorization', 0.9);
+};
+
+const isUserPassword = (encoded: string): boolean => {
+  try {
+    return /^[^\p{Cc}:]+:[^\p{Cc}]+$/u.test(atob(encoded));
+  } catch {
+    return false;
   }
 };

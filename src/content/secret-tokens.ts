@@ -39,7 +39,7 @@ export const TOKEN_ROWS: readonly Row[] = [
   ['glagent-', 'gitlab-token', B64URL_DOT, 50],
   ['GR1348941', 'gitlab-token', BASE64URL, 20],
   ['_gitlab_session=', 'gitlab-session', ALNUM, 32],
-  ...many('xoxb- xoxp- xoxa- xoxr- xoxs- xoxo- xoxe- xoxc- xoxd-', 'slack-token', ALNUM | DASH | PERCENT, 10),
+  ...many('xoxb- xoxp- xoxa- xoxr- xoxs- xoxo- xoxe- xoxc- xoxd-', 'slack-token', ALNUM | DASH | PERCENT, 14),
   ['xoxe.', 'slack-token', ALNUM | DASH | DOT, 60],
   ['xapp-', 'slack-token', ALNUM | DASH, 20],
   ...many('sk-proj- sk-svcacct- sk-admin- sk-None-', 'openai-key', BASE64URL, 20),
@@ -177,7 +177,7 @@ export const matchToken = (view: TextView, row: Row, start: number): void => {
   const judged = Math.min(end, from + LONGEST_JUDGED);
   view.tokenUntil = end;
   if (isFiller(text, from, judged) || /^(\d)\1+$/u.test(text.slice(from, judged))) return;
-  if (prefix.startsWith('xox') && (length < 14 || !/^(?:\d|%|xox|\d-)/u.test(text.slice(from, from + 3)))) return;
+  if (prefix.startsWith('xox') && !/^(?:\d|%|xox|\d-)/u.test(text.slice(from, from + 3))) return;
   if (prefix.length < 5 && !mixed(text, from, judged)) return;
   view.emit({ start, end, kind: 'secret', type: 'SECRET', rule, score: 0.95 });
 };

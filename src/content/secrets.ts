@@ -3,6 +3,7 @@ import { NAME_WORDS, matchAssignment } from './secret-assignments.ts';
 import {
   WEBHOOK_MARKERS,
   matchAwsKeyId,
+  matchCredentials,
   matchEntraSecret,
   matchJwt,
   matchKeyBlock,
@@ -40,6 +41,8 @@ export const SECRET_TRIGGERS: readonly Trigger[] = [
   { word: 'sig=', match: (view, _start, end) => matchSignature(view, end) },
   { word: '|', match: matchPipeToken },
   { word: 'kind', match: matchManifest },
+  { word: 'bearer ', match: matchCredentials },
+  { word: 'basic ', match: matchCredentials },
   { word: ' -u ', match: matchCurlUser },
   { word: ' --user ', match: matchCurlUser },
 ];

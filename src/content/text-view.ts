@@ -4,9 +4,6 @@ import { Topics, type Topic } from './pii-context.ts';
 import type { PhoneCheck } from './pii-phone.ts';
 import type { Emit } from './spans.ts';
 
-/** Longest run any rule walks at once, in characters: beyond every token format, and a bound on one step. */
-const LONGEST_RUN = 8_192;
-
 /** Values that are judged in any text, besides one for each 64 characters. */
 const JUDGEMENTS = 2_000;
 
@@ -64,13 +61,13 @@ export class TextView {
     return this.#judgements > 0;
   }
 
-  /** As `runEnd`, remembering the last run of each alphabet. */
+  /** As `runEnd`, without end, remembering the last run of each alphabet: rules ask from left to right. */
   runEnd(from: number, alphabet: number): number {
     let run = this.#runs.find((known) => known.alphabet === alphabet);
     if (run === undefined) this.#runs.push((run = { alphabet, start: 0, end: 0 }));
     if (from >= run.start && from < run.end) return run.end;
     run.start = from;
-    run.end = runEnd(this.text, from, alphabet, LONGEST_RUN);
+    run.end = runEnd(this.text, from, alphabet, this.text.length);
     return run.end;
   }
 

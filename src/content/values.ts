@@ -92,8 +92,9 @@ export class ValueWalk {
 
   /** Numbers of seven digits and more may be a card, a telephone, an account; a masked number becomes a text. */
   #number(value: number | bigint, label: string): unknown {
-    if (typeof value === 'number' && !(Number.isSafeInteger(value) && (value >= 1_000_000 || value <= -1_000_000)))
-      return value;
+    const short =
+      typeof value === 'number' && !(Number.isSafeInteger(value) && (value >= 1_000_000 || value <= -1_000_000));
+    if (short && secretName(label) !== 'password') return value;
     const text = String(value);
     const masked = this.#string(text, label);
     return masked === text ? value : masked;
@@ -110,6 +111,7 @@ export class ValueWalk {
 
   #rebuilt(value: object, label: string): unknown {
     if (Array.isArray(value)) return this.#array(value, label);
+    if (value instanceof ArrayBuffer) return this.#buffer(value, label);
     if (ArrayBuffer.isView(value)) return value instanceof Uint8Array ? this.#bytes(value, label) : value;
     if (value instanceof Error) return this.#error(value);
     if (value instanceof Map) return this.#map(value);
@@ -141,7 +143,7 @@ export class ValueWalk {
     for (let index = 0; index < list.length; index += 1) {
       const item = list[index];
       if (item === null || item === undefined || typeof item === 'boolean') continue;
-      const masked = this.#step(index, () => this.#value(item, label));
+      const masked = this.#step(index, () => this.#value(item, optionBefore(list, index) || label));
       if (masked !== item) (copy ??= [...list])[index] = masked;
     }
     return copy ?? list;
@@ -234,6 +236,12 @@ export class ValueWalk {
     return copy;
   }
 
+  #buffer(buffer: ArrayBuffer, label: string): unknown {
+    const bytes = new Uint8Array(buffer);
+    const masked = this.#bytes(bytes, label);
+    return masked instanceof Uint8Array && masked !== bytes ? masked.slice().buffer : buffer;
+  }
+
   /** UTF-8 and UTF-16 that decode without a fault are text; anything else is left alone. */
   #bytes(bytes: Uint8Array, label: string): unknown {
     if (bytes.length < 3) return bytes;
@@ -244,6 +252,14 @@ export class ValueWalk {
     return bytesLike(bytes, masked);
   }
 }
+
+/** `['--password', 'hunter2x']`, `['X-Api-Key', 'k3y…']`: what stands before a value names it, unless both are just words. */
+const optionBefore = (list: readonly unknown[], index: number): string => {
+  const [before, value] = [list[index - 1], list[index]];
+  if (typeof before !== 'string' || typeof value !== 'string' || before.length > 64 || value.startsWith('-')) return '';
+  if (!before.startsWith('-') && (list.length !== 2 || !/\d|[^\w.-]/u.test(value))) return '';
+  return secretName(before) === undefined ? '' : before;
+};
 
 /** A Buffer for a Buffer, without naming node: the constructor of the value makes the new one. */
 export const bytesLike = (like: Uint8Array, text: string): Uint8Array => {

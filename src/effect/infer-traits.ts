@@ -140,7 +140,11 @@ const refined = (name: string, bare: string, kind: ParameterKind, traits: Omit<T
 };
 
 export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
+  typeof value === 'object' &&
+  value !== null &&
+  !Array.isArray(value) &&
+  !(value instanceof Uint8Array) &&
+  !(value instanceof URL);
 
 const propertiesOf = (schema: unknown): Readonly<Record<string, unknown>> => {
   const properties = isRecord(schema) ? schema['properties'] : undefined;

@@ -103,10 +103,12 @@ export const statementFor = (words: readonly string[], args: unknown): string | 
 /** Every URL in a text, found from its `://`: a pattern that searched for the scheme would take quadratic time. */
 export const urlsIn = (text: string): readonly string[] => {
   const urls: string[] = [];
-  for (let at = text.indexOf('://'); at !== -1; at = text.indexOf('://', at + 3)) {
-    const scheme = /[a-z][a-z0-9+.-]*$/iu.exec(text.slice(Math.max(0, at - 20), at))?.[0];
+  let from = 0;
+  for (let at = text.indexOf('://'); at !== -1; at = text.indexOf('://', from)) {
+    const scheme = /[a-z][a-z0-9+.-]*$/iu.exec(text.slice(Math.max(from, at - 20), at))?.[0];
     const rest = /^:\/\/[^\s"'<>,\\]+/u.exec(text.slice(at, at + 16_384))?.[0];
     if (scheme !== undefined && rest !== undefined) urls.push(scheme + rest);
+    from = at + (rest?.length ?? 3);
   }
   return urls;
 };

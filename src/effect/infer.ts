@@ -5,6 +5,7 @@
  */
 import { unreachable, type Basis } from '../model/decision.ts';
 import { accessOf, type Effect, type FileOperation } from '../model/effect.ts';
+import { splitCommand } from './infer-command.ts';
 import { inferEmail } from './infer-email.ts';
 import { isRecord, traitsOf, type InferableTool, type Traits } from './infer-traits.ts';
 import {
@@ -78,7 +79,7 @@ class InferenceRun {
     if (email !== undefined) this.#effects.push(email);
     if (Array.isArray(args)) this.#positional(args);
     else if (isRecord(args)) this.#record(args, '', undefined);
-    else if (typeof args === 'string') this.#text(args, '', 'generic', '');
+    else this.#value(args, '', 'generic', '');
     if (this.#effects.length === 0) this.#fromNameAlone(args);
     return { effects: this.#effects, basis: this.#effects.length > 0 || pure ? 'inferred' : 'unknown' };
   }
@@ -89,10 +90,13 @@ class InferenceRun {
 
   #positional(args: readonly unknown[]): void {
     const names = this.#traits.names ?? [];
+    const named = Object.fromEntries(args.map((value, index) => [names[index] ?? '', value]));
     this.#lookAround(names);
+    const used = this.#splitCommand(named, '');
     for (const [index, value] of args.entries()) {
       const name = names[index] ?? '';
       const at = `/${index}`;
+      if (used.includes(name)) continue;
       if (name === '' && isRecord(value)) this.#record(value, at, undefined);
       else this.#value(value, at, name === '' ? 'generic' : this.#traits.keyOf(name).kind, name);
     }
@@ -105,11 +109,10 @@ class InferenceRun {
 
   #record(record: Readonly<Record<string, unknown>>, at: string, parent: ParameterKind | undefined): void {
     const keys = Object.keys(record);
-    if (at === '') {
-      this.#lookAround(keys);
-      this.#operation = this.#operationFor(record) ?? this.#operation;
-    }
-    const used = at === '' ? this.#splitCommand(record) : [];
+    this.#lookAround(keys);
+    const outer = this.#operation;
+    this.#operation = this.#operationFor(record) ?? outer;
+    const used = this.#splitCommand(record, at);
     this.#method = typeof record['method'] === 'string' ? record['method'] : this.#method;
     for (const key of keys) {
       const here = pointerTo(at, key);
@@ -125,6 +128,7 @@ class InferenceRun {
       if (kind === 'command' && this.#isVerb(key, record[key])) continue;
       this.#value(record[key], here, kind, key);
     }
+    this.#operation = outer;
   }
 
   /** A verb among the arguments (`command: 'view'`, `action: 'delete'`) says more than the tool's name. */
@@ -151,23 +155,17 @@ class InferenceRun {
     return enums.has(key) || (editor && typeof value === 'string' && EDITOR_VERBS.has(value));
   }
 
-  /** `{command: 'git', args: ['status']}`: one argv. Returns the keys that were used up. */
-  #splitCommand(record: Readonly<Record<string, unknown>>): readonly string[] {
-    const rest = ['args', 'arguments'].find((name) => Array.isArray(record[name]));
-    const args: unknown = rest === undefined ? undefined : record[rest];
-    const key = ['command', 'cmd', 'program', 'executable'].find((name) => typeof record[name] === 'string');
-    if (key === undefined || rest === undefined || !isTextList(args)) return [];
-    const argv = [String(record[key]), ...args];
-    this.#add({ kind: 'command', pointer: '', command: argv });
-    // Tools that hand such a pair to a shell join it with spaces.
-    if (argv.some((word) => !/^[\w@%+=:,./-]+$/u.test(word))) {
-      this.#add({ kind: 'command', pointer: '', command: argv.join(' ') });
-    }
-    return [key, rest];
+  /** Returns the keys that were used up. */
+  #splitCommand(record: Readonly<Record<string, unknown>>, at: string): readonly string[] {
+    const split = splitCommand(record, (key) => this.#traits.keyOf(key).kind === 'command');
+    for (const command of split?.commands ?? []) this.#add({ kind: 'command', pointer: at, command });
+    return split?.used ?? [];
   }
 
   #value(value: unknown, at: string, kind: ParameterKind, name: string): void {
     if (typeof value === 'string') this.#text(value, at, kind, name);
+    else if (value instanceof URL) this.#text(value.href, at, kind, name);
+    else if (value instanceof Uint8Array) this.#bytes(value, at, kind, name);
     else if (Array.isArray(value)) {
       if (kind === 'command' && value.length > 0 && value.every((one) => typeof one === 'string')) {
         this.#commandList(value, at, name);
@@ -175,6 +173,11 @@ class InferenceRun {
       }
       for (const [index, one] of value.entries()) this.#value(one, `${at}/${index}`, kind, name);
     } else if (isRecord(value)) this.#record(value, at, kind);
+  }
+
+  /** A path or a statement may come as bytes; long ones are content. */
+  #bytes(bytes: Uint8Array, at: string, kind: ParameterKind, name: string): void {
+    if (bytes.length <= 64 * 1024) this.#text(new TextDecoder().decode(bytes), at, kind, name);
   }
 
   /** `command: ['git', 'status']` is one program; `commands: ['ls', 'git status']` are several texts. */
@@ -261,10 +264,6 @@ class InferenceRun {
   }
 
   #valueInside(value: unknown, at: string, kind: ParameterKind): void {
-    if (isRecord(value)) {
-      this.#lookAround(Object.keys(value));
-      this.#operation = this.#operationFor(value) ?? this.#operation;
-    }
     const before = this.#effects.length;
     this.#value(value, '', kind, '');
     for (let index = before; index < this.#effects.length; index += 1) {
@@ -334,6 +333,3 @@ class InferenceRun {
     }
   }
 }
-
-const isTextList = (value: unknown): value is readonly string[] =>
-  Array.isArray(value) && value.every((one) => typeof one === 'string');

@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { dirname } from 'node:path';
 import type { Tier } from '../model/tier.ts';
 import { capture } from './capture.ts';
-import { compileProfile } from './compile.ts';
+import { compileProfile, type HostAbilities } from './compile.ts';
 import type { CompiledProfile, Namespace } from './compiled.ts';
 import { launchConfined } from './confined.ts';
 import { hostAbilities } from './host.ts';
@@ -58,6 +58,9 @@ export interface InsideOptions {
   /** A private folder for TMPDIR. */
   readonly temporary?: string;
   readonly strength: Strength;
+  /** Default: what this host can enforce. A test makes up an older one. */
+  readonly host?: HostAbilities;
+  readonly allowDegraded?: readonly string[];
   readonly connect?: readonly (string | number)[];
   readonly commands?: readonly string[];
   /** Folders of PATH; default: that of the program. */
@@ -74,9 +77,10 @@ export const compileFor = (profile: string, program: string, options: InsideOpti
       home: homedir(),
       ...(options.temporary === undefined ? {} : { tmp: options.temporary }),
     },
-    host: hostAbilities(),
+    host: options.host ?? hostAbilities(),
     searchPath: options.searchPath ?? [dirname(program)],
     program,
+    ...(options.allowDegraded === undefined ? {} : { allowDegraded: options.allowDegraded }),
     ...(options.connect === undefined ? {} : { connect: options.connect }),
     ...(options.commands === undefined ? {} : { commands: options.commands }),
   });

@@ -143,7 +143,9 @@ const compile = (profile: Profile, options: CompileOptions): CacheEntry => {
       ...new Set<string>(
         profile.required.map(({ layer }) => layer).filter((layer) => !degraded.some((d) => d.layer === layer)),
       ),
-      ...(connect !== 'any' && connect.length > 0 ? ['landlock-net'] : []),
+      ...(connect !== 'any' && connect.length > 0 && !degraded.some(({ layer }) => layer === 'landlock-net')
+        ? ['landlock-net']
+        : []),
       ...(needsPidNamespace(profile, options, gaps) ? ['namespace-pid'] : []),
     ],
     ...(found.executable === undefined ? {} : { commands: found.executable }),
@@ -186,6 +188,9 @@ const requireTier = (profile: Profile): CompiledProfile['tier'] => {
   return profile.tier;
 };
 
+/** What is written to them goes nowhere. */
+const STATELESS_DEVICES = ['/dev/null', '/dev/zero', '/dev/full'];
+
 /** The sentence of each tier, as a check on whatever a profile says about itself. */
 const tierFault = (profile: Profile): string | undefined => {
   if (profile.tier === 'standard') return undefined;
@@ -194,8 +199,11 @@ const tierFault = (profile: Profile): string | undefined => {
   if (profile.tier === 'worker') return undefined;
   if (profile.commands.length > 0) return '`commands`: an observer starts no program';
   if (profile.network.connect.length > 0) return '`network.connect`: an observer has no network';
+  const starting = profile.files.find(({ rights }) => rights.includes('execute'));
+  if (starting !== undefined) return `a line that lets ${starting.path} be executed: an observer starts no program`;
   const writing = profile.files.find(
-    ({ path, rights }) => !path.startsWith('/dev/') && rights.some((right) => right === 'write' || right === 'create'),
+    ({ path, rights }) =>
+      !STATELESS_DEVICES.includes(path) && rights.some((right) => right === 'write' || right === 'create'),
   );
   return writing === undefined ? undefined : `a line that writes to ${writing.path}: an observer writes nothing`;
 };

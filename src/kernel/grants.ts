@@ -170,11 +170,11 @@ export const isDirectory = (path: string): boolean => {
   }
 };
 
-/** Changes when an entry is added, removed or replaced. */
+/** Changes when an entry of a folder is added, removed or replaced, and when a file is written. */
 export const stampOf = (folder: string): string => {
   try {
-    const { mtimeMs, ino } = lstatSync(folder);
-    return `${String(ino)}:${String(mtimeMs)}`;
+    const { mtimeNs, ino, size } = lstatSync(folder, { bigint: true });
+    return `${String(ino)}:${String(mtimeNs)}:${String(size)}`;
   } catch {
     return 'absent';
   }

@@ -76,43 +76,62 @@ export const pathRulesOf = ({
     : landlock.paths;
 
 export const encodeOrders = (orders: Orders): Buffer => {
-  const { profile } = orders;
+  const own = new Records();
+  own.add(KIND.program, text(orders.program));
+  own.add(KIND.directory, text(orders.directory));
+  for (const argument of orders.args) own.add(KIND.argument, text(argument));
+  for (const [name, value] of Object.entries(orders.environment)) own.add(KIND.variable, text(`${name}=${value}`));
+  own.add(KIND.filter, orders.seccomp);
+  if (orders.namespaces !== 0) own.add(KIND.namespaces, Buffer.from(Uint32Array.of(orders.namespaces).buffer));
+  if (orders.identity) own.add(KIND.identity, words32(orders.identity.uid, orders.identity.gid));
+  if (orders.execAt) own.add(KIND.execAt, words64(...orders.execAt));
+
+  const shared = encodeProfile(orders);
+  const size = Buffer.from(Uint32Array.of(own.size + shared.length).buffer);
+  return Buffer.concat([MAGIC, size, ...own.parts, shared]);
+};
+
+/** The same bytes for every command under one profile: hundreds of rules are encoded once. */
+const encoded = new WeakMap<CompiledProfile, Map<number, Buffer>>();
+
+const encodeProfile = ({ profile, namespaces }: Pick<Orders, 'profile' | 'namespaces'>): Buffer => {
+  const known = encoded.get(profile) ?? new Map<number, Buffer>();
+  encoded.set(profile, known);
+  const before = known.get(namespaces);
+  if (before !== undefined) return before;
+
   const { landlock, limits } = profile;
-  const records: Uint8Array[] = [];
-  const add = (kind: number, ...parts: readonly Uint8Array[]): void => {
-    const size = parts.reduce((total, part) => total + part.byteLength, 0);
-    records.push(words32(kind, size), ...parts, Buffer.alloc(-size & 7));
-  };
+  const records = new Records();
   const limit = (resource: number, soft: number, hard: number): void =>
-    add(KIND.limit, words32(resource, 0), words64(soft, hard));
-
-  add(KIND.program, text(orders.program));
-  add(KIND.directory, text(orders.directory));
-  for (const argument of orders.args) add(KIND.argument, text(argument));
-  for (const [name, value] of Object.entries(orders.environment)) add(KIND.variable, text(`${name}=${value}`));
-  add(KIND.ruleset, words64(landlock.handledFs, landlock.handledNet, landlock.scoped));
-  for (const { path, access } of pathRulesOf(orders)) add(KIND.path, words64(access), text(path));
-  for (const { port, access } of landlock.ports) add(KIND.port, words64(access, port));
-  add(KIND.filter, orders.seccomp);
-
+    records.add(KIND.limit, words32(resource, 0), words64(soft, hard));
+  records.add(KIND.ruleset, words64(landlock.handledFs, landlock.handledNet, landlock.scoped));
+  for (const { path, access } of pathRulesOf({ profile, namespaces }))
+    records.add(KIND.path, words64(access), text(path));
+  for (const { port, access } of landlock.ports) records.add(KIND.port, words64(access, port));
   if (limits.fileSizeMb !== undefined) limit(RLIMIT_FSIZE, limits.fileSizeMb * MIB, limits.fileSizeMb * MIB);
   if (limits.openFiles !== undefined) limit(RLIMIT_NOFILE, limits.openFiles, limits.openFiles);
   // SIGXCPU at the limit, SIGKILL a second later: for one process. The launcher adds up the whole tree.
   if (limits.cpuSeconds !== undefined) limit(RLIMIT_CPU, limits.cpuSeconds, limits.cpuSeconds + 1);
   limit(RLIMIT_MSGQUEUE, 0, 0);
-  add(
-    KIND.watch,
-    words64((limits.memoryMb ?? 0) * MIB, limits.pids ?? 0, Math.ceil((limits.cpuSeconds ?? 0) * 1_000_000)),
-  );
-
-  if (orders.namespaces !== 0) add(KIND.namespaces, Buffer.from(Uint32Array.of(orders.namespaces).buffer));
-  for (const path of writableIn(profile)) add(KIND.writable, text(path));
-  if (orders.identity) add(KIND.identity, words32(orders.identity.uid, orders.identity.gid));
-  if (orders.execAt) add(KIND.execAt, words64(...orders.execAt));
-
-  const body = Buffer.concat(records);
-  return Buffer.concat([MAGIC, Buffer.from(Uint32Array.of(body.length).buffer), body]);
+  const microseconds = Math.ceil((limits.cpuSeconds ?? 0) * 1_000_000);
+  records.add(KIND.watch, words64((limits.memoryMb ?? 0) * MIB, limits.pids ?? 0, microseconds));
+  for (const path of writableIn(profile)) records.add(KIND.writable, text(path));
+  const bytes = Buffer.concat(records.parts);
+  known.set(namespaces, bytes);
+  return bytes;
 };
+
+class Records {
+  readonly parts: Uint8Array[] = [];
+  size = 0;
+
+  add(kind: number, ...payload: readonly Uint8Array[]): void {
+    const size = payload.reduce((total, part) => total + part.byteLength, 0);
+    const padding = -size & 7;
+    this.parts.push(words32(kind, size), ...payload, Buffer.alloc(padding));
+    this.size += 8 + size + padding;
+  }
+}
 
 const words32 = (...values: readonly number[]): Buffer => Buffer.from(Uint32Array.from(values).buffer);
 const words64 = (...values: readonly (number | bigint)[]): Buffer =>

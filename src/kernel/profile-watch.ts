@@ -2,13 +2,9 @@
  * A profile that follows its files. What changes holds for the next use: a sandbox that runs keeps the rules it was born
  * with, since the kernel has no way to widen them. A file that is broken, or gone, keeps the last good profile, and says so.
  */
-import { channel } from 'node:diagnostics_channel';
 import { watch } from 'chokidar';
+import { profileNotices, type ProfileNotice } from './profile-current.ts';
 import { loadProfile, type LoadedProfile } from './profile-files.ts';
-
-export type ProfileNotice =
-  | { readonly kind: 'reloaded'; readonly profile: string; readonly files: readonly string[] }
-  | { readonly kind: 'kept'; readonly profile: string; readonly reason: string };
 
 export interface WatchedProfile {
   /** The last good one. */
@@ -16,11 +12,12 @@ export interface WatchedProfile {
   close(): Promise<void>;
 }
 
-/** Every notice is also published on the diagnostics channel `tappass:profile`. */
-const notices = channel('tappass:profile');
 const SETTLE_MS = 50;
 
-/** Throws TapPassConfigError when the profile is broken from the start: there is no good one to keep. */
+/**
+ * Tells of each change as it comes, by `onNotice` and on the channel `tappass:profile`. Throws TapPassConfigError when the
+ * profile is broken from the start: there is no good one to keep.
+ */
 export const watchProfile = async (
   nameOrPath: string,
   onNotice: (notice: ProfileNotice) => void = () => undefined,
@@ -28,7 +25,7 @@ export const watchProfile = async (
   let loaded = loadProfile(nameOrPath);
   let text = JSON.stringify(loaded);
   const tell = (notice: ProfileNotice): void => {
-    notices.publish(notice);
+    profileNotices.publish(notice);
     onNotice(notice);
   };
   const watcher = watch([...loaded.files], {

@@ -177,6 +177,8 @@ void become_command(const struct orders *orders, int errors, pid_t supervisor)
 	/* 1, not 0: a core_pattern that is a pipe ignores every other limit (core(5), fs/coredump.c). */
 	if ((failed = set_limit(RLIMIT_CORE, 1, 1)) < 0)
 		step_failed(errors, STEP_LIMITS, failed, 0);
+	/* Where the machine runs out of memory, the command goes before its parent. Best effort: a missing /proc is no reason. */
+	(void)write_file("/proc/self/oom_score_adj", "500");
 	/* Before the identity changes: folders on the way to a granted one may be closed to it. */
 	owned_fd ruleset = build_ruleset(orders, &step, &index);
 	if (ruleset < 0)

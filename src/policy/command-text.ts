@@ -67,7 +67,7 @@ const lexSimple = (text: string): readonly Argv[] | undefined => {
 
 const literalOf = (word: string, first: boolean): string | undefined => {
   // Tilde, comment, zsh's `=command`, assignment, job.
-  if (/^[~#=%]|[:=]~/u.test(word) || (first && /[=~]/u.test(word))) return undefined;
+  if (/^[~#=]|[:=]~/u.test(word) || (first && /[=~%]/u.test(word))) return undefined;
   if (!/['"]/u.test(word)) return word;
   return word.replaceAll(/'([^']*)'|"([^"]*)"/gu, (_, single?: string, double?: string) => single ?? double ?? '');
 };

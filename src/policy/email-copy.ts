@@ -22,6 +22,8 @@ export const copyMessage = (value: unknown, keep: (value: object) => boolean = (
     if (keep(from)) return from;
     if (from instanceof Uint8Array) return Uint8Array.prototype.slice.call(new Uint8Array(from));
     if (from instanceof Date) return new Date(from.getTime());
+    // A mail library would make a text of it, and find the address in `mailto:`.
+    if (from instanceof URL) return from.href;
     if (above.has(from)) throw new UncopyableMessage('Expected a message without cycles');
     above.add(from);
     const result = Array.isArray(from) ? Array.from(from, copy) : copyRecord(from, copy);

@@ -243,6 +243,7 @@ const walkHeader = (name: string, value: unknown, at: string, visitor: Visitor):
     return next === OMIT ? OMIT : { ...value, value: next };
   }
   if (value === null || value === undefined || typeof value === 'boolean') return value;
+  if (value instanceof Date) return value;
   if (typeof value !== 'string' && typeof value !== 'number') {
     visitor.fault(at, 'is not a header value');
     return OMIT;

@@ -5,6 +5,16 @@ import type { SqlDecision } from '../model/sql.ts';
 const MAX_ENTRIES = 1000;
 const MAX_CHARACTERS = 8192;
 
+/** How many texts seen once are remembered, by a hash only. */
+const SEEN = 4096;
+
+/** A hash of the text (FNV-1a, 32 bits). A collision only means that a text is kept one sight early. */
+const hashOf = (text: string): number => {
+  let hash = 0x81_1c_9d_c5;
+  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01_00_01_93);
+  return hash >>> 0;
+};
+
 export interface SqlCache {
   get(text: string): SqlDecision | undefined;
   set(text: string, decision: SqlDecision): void;
@@ -14,6 +24,7 @@ export const createSqlCache = (): SqlCache => {
   // Two generations instead of a linked list: a hit in the older one moves the entry to the younger.
   let young = new Map<string, SqlDecision>();
   let old = new Map<string, SqlDecision>();
+  const seen = new Uint32Array(SEEN);
   const put = (text: string, decision: SqlDecision): void => {
     if (young.size >= MAX_ENTRIES / 2) {
       old = young;
@@ -30,7 +41,11 @@ export const createSqlCache = (): SqlCache => {
       return decision;
     },
     set(text, decision) {
-      if (text.length <= MAX_CHARACTERS) put(text, decision);
+      if (text.length > MAX_CHARACTERS) return;
+      // Most texts with literals in them come once; to keep them would cost more than it saves.
+      const hash = hashOf(text);
+      if (seen[hash % SEEN] === hash) put(text, decision);
+      else seen[hash % SEEN] = hash;
     },
   };
 };

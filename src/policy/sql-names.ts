@@ -60,7 +60,8 @@ export const namesFor = ({ harmlessFunctions = [], catalogue }: SqlOptions): Nam
       const reason = denied.get(name.name);
       if (reason !== undefined) return { denied: reason };
       if (name.schema === undefined && catalogue?.volatile.has(name.name) === true) return { denied: VOLATILE };
-      if (harmless.has(name.name)) return 'harmless';
+      // `tsquery(x)` is a cast where no function has the name.
+      if (harmless.has(name.name) || systemTypes.has(name.name)) return 'harmless';
       if (writing.has(name.name)) return 'writes';
       return name.schema === undefined && catalogue?.harmless.has(name.name) === true ? 'harmless' : 'unknown';
     },

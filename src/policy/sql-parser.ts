@@ -9,9 +9,8 @@ export interface PgModule {
   _free(pointer: number): void;
   _wasm_parse_query_raw(text: number): number;
   _wasm_free_parse_result(result: number): void;
-  lengthBytesUTF8(text: string): number;
-  stringToUTF8(text: string, pointer: number, bytes: number): void;
-  UTF8ToString(pointer: number): string;
+  /** Replaced when the memory grows. */
+  readonly HEAPU8: Uint8Array<ArrayBuffer>;
   getValue(pointer: number, type: 'i32'): number;
 }
 
@@ -37,6 +36,13 @@ export interface SqlParser {
  * stack overflows libpg-query hangs. Bounds the memory and time that hostile texts cost.
  */
 const MAX_INSTANCES = 1000;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** As the module's own `UTF8ToString`, which looks for the end byte by byte: trees are long. */
+const textAt = ({ HEAPU8 }: PgModule, pointer: number): string =>
+  decoder.decode(HEAPU8.subarray(pointer, HEAPU8.indexOf(0, pointer)));
 
 const instantiate = (factory: PgFactory, compiled: object): PgModule => {
   const module: Record<string, unknown> = { print: () => undefined, printErr: () => undefined };
@@ -69,14 +75,13 @@ export const createSqlParser = (factory: PgFactory, wasm: Uint8Array): SqlParser
     return instance;
   };
   const run = (pg: PgModule, text: string): { readonly tree: string } | { readonly error: string } => {
-    const bytes = pg.lengthBytesUTF8(text) + 1;
-    const query = pg._malloc(bytes);
-    pg.stringToUTF8(text, query, bytes);
+    const query = pg._malloc(3 * text.length + 1);
+    const memory = pg.HEAPU8;
+    memory[query + encoder.encodeInto(text, memory.subarray(query)).written] = 0;
     const result = pg._wasm_parse_query_raw(query);
     const tree = pg.getValue(result, 'i32');
     const error = pg.getValue(result + 8, 'i32');
-    const answer =
-      error === 0 ? { tree: pg.UTF8ToString(tree) } : { error: pg.UTF8ToString(pg.getValue(error, 'i32')) };
+    const answer = error === 0 ? { tree: textAt(pg, tree) } : { error: textAt(pg, pg.getValue(error, 'i32')) };
     pg._free(query);
     pg._wasm_free_parse_result(result);
     return answer;

@@ -21,7 +21,13 @@ export const denySql = (code: string, reason: string): SqlDecision => ({
 const positioned = (fault: Fault, index: number, count: number): Fault =>
   count === 1 ? fault : { code: fault.code, reason: `statement ${index + 1} of ${count}: ${fault.reason}` };
 
+const NO_DETECTIONS: readonly Detection[] = Object.freeze([]);
+
 const decisionOf = (judgements: readonly Judgement[]): SqlDecision => {
+  const statements = Object.freeze(judgements.map(({ statement }) => statement));
+  if (judgements.every(({ fault, massUpdates }) => fault === undefined && massUpdates.length === 0)) {
+    return Object.freeze({ allowed: true, detections: NO_DETECTIONS, statements });
+  }
   const faults = judgements.flatMap(({ fault }, index) =>
     fault === undefined ? [] : [positioned(fault, index, judgements.length)],
   );
@@ -35,7 +41,7 @@ const decisionOf = (judgements: readonly Judgement[]): SqlDecision => {
     allowed: first === undefined,
     ...(first === undefined ? {} : { code: first.code, reason: first.reason }),
     detections,
-    statements: judgements.map(({ statement }) => statement),
+    statements,
   };
 };
 

@@ -130,13 +130,14 @@ class Walk {
 
   fields(rule: Rule, node: Tree): void {
     for (const field in node) {
-      // By far the most frequent field.
-      if (field === 'location') continue;
+      const value = node[field];
+      // Most fields are scalars, which do nothing by themselves; those that matter are asked for by name.
+      if (typeof value !== 'object') continue;
       const kind = rule.fields.get(field);
-      if (kind === 'scalar') continue;
-      if (kind === 'nodes') this.nodes(node[field]);
+      if (kind === 'nodes') this.nodes(value);
+      else if (kind === 'scalar') continue;
       else if (kind === undefined) this.deny('syntax-unknown', `the syntax ${rule.type}.${shown(field)} is not known`);
-      else this.typed(kind, node[field] as Tree);
+      else this.typed(kind, value as Tree);
     }
   }
 
@@ -394,16 +395,13 @@ export const judgeStatement = (raw: unknown, level: JudgedLevel, names: Names): 
     walk.does(closed[1], `${verb}${on}`);
   } else walk.deny('syntax-unknown', `the statement ${verb} is not known`);
   const { fault } = walk;
-  return {
-    statement: {
-      verb,
-      access: walk.access,
-      relations: [...walk.relations],
-      functions: [...walk.functions],
-      allowed: fault === undefined,
-      ...(fault === undefined ? {} : { reason: fault.reason }),
-    },
-    ...(fault === undefined ? {} : { fault }),
-    massUpdates: walk.massUpdates,
+  const said = {
+    verb,
+    access: walk.access,
+    relations: Object.freeze([...walk.relations]),
+    functions: Object.freeze([...walk.functions]),
   };
+  const { massUpdates } = walk;
+  if (fault === undefined) return { statement: Object.freeze({ ...said, allowed: true }), massUpdates };
+  return { statement: Object.freeze({ ...said, allowed: false, reason: fault.reason }), fault, massUpdates };
 };

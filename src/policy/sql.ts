@@ -70,17 +70,17 @@ const deepFreeze = <T>(value: T): T => {
   return value;
 };
 
-const DIALECT_HELP: Readonly<Record<string, string>> = {
-  mysql: 'install the optional peer `@polyglot-sql/sdk`, then await `prepareSql()`',
-  postgres: 'await `prepareSql()` first',
-  sqlite: 'await `prepareSql()` first',
-};
+const DIALECT_HELP = new Map([
+  ['mysql', 'install the optional peer `@polyglot-sql/sdk`, and await `prepareSql()`'],
+  ['postgres', 'await `prepareSql()` first'],
+  ['sqlite', 'await `prepareSql()` first'],
+]);
 
 const judgeAt = (text: string, level: JudgedLevel, dialect: string, options: SqlOptions): SqlDecision => {
   try {
     const entry = compiledFor(dialect, options);
     if (entry === undefined) {
-      const help = DIALECT_HELP[dialect] ?? 'expected postgres, sqlite or mysql';
+      const help = DIALECT_HELP.get(dialect) ?? 'expected postgres, sqlite or mysql';
       return denySql('sql.dialect', `SQL of this dialect cannot be judged: ${help}`);
     }
     const cache = entry.caches[level];

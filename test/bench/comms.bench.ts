@@ -6,6 +6,8 @@ import { compileInference } from '../../src/effect/infer.ts';
 import { decideCommand } from '../../src/policy/command.ts';
 import { decideEmail } from '../../src/policy/email.ts';
 import { decideNetwork } from '../../src/policy/network.ts';
+import { TOOL_DEFINITIONS } from '../fixtures/tool-definitions.ts';
+import { verdictOn } from '../fixtures/tool-verdicts.ts';
 
 const ROUNDS = 15;
 
@@ -72,6 +74,12 @@ const rows: readonly (readonly [name: string, run: () => unknown, beside?: reado
     () => unknown({ a: 'x', b: ['hello', 'world'], c: { d: 'text here', e: 3 }, f: true }),
   ],
 ];
+
+const counts = { right: 0, restrictive: 0, permissive: 0 };
+for (const definition of TOOL_DEFINITIONS) counts[verdictOn(definition)] += 1;
+console.log(
+  `inference over ${TOOL_DEFINITIONS.length} real tools: ${counts.right} right, ${counts.restrictive} more restrictive, ${counts.permissive} more permissive\n`,
+);
 
 console.log(['decision'.padEnd(36), 'µs'.padStart(8), '  beside'].join(' '));
 for (const [name, run, beside] of rows) {

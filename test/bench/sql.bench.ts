@@ -102,15 +102,16 @@ const timed = (contender: Contender, text: string): void => {
   else known.push(span);
 };
 
-// In turns, and in changing order, so that what disturbs one disturbs all; the first rounds only warm up.
+// In turns, round by round, so that what disturbs one disturbs all; the first rounds only warm up.
 for (let round = 0; round < ROUNDS + 10; round++) {
   if (round === 10) spans.clear();
-  for (const text of MUST_ALLOW) {
-    for (const contender of round % 2 === 0 ? contenders : contenders.toReversed()) timed(contender, text);
+  for (const contender of round % 2 === 0 ? contenders : contenders.toReversed()) {
+    for (const text of MUST_ALLOW) timed(contender, text);
   }
 }
 const cached: number[] = [];
-for (const text of MUST_ALLOW) judgeSql(text, 'read_only');
+// A text is kept when it is seen for the second time.
+for (const text of [...MUST_ALLOW, ...MUST_ALLOW]) judgeSql(text, 'read_only');
 for (let round = 0; round < ROUNDS * 20; round++) {
   const start = performance.now();
   for (const text of MUST_ALLOW) judgeSql(text, 'read_only');

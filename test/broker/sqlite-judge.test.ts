@@ -94,6 +94,12 @@ test('statements are told apart by SQLite itself, and described one by one', asy
   ]);
 });
 
+test('a function of the program passes when it is declared', () => {
+  const options = { dialect: 'sqlite', harmlessFunctions: ['my_function'] };
+  expect(judgeSql('SELECT my_function(a, 2) FROM t', 'read_only', options).allowed).toBe(true);
+  expect(judgeSql('SELECT other(a) FROM t', 'read_only', options).allowed).toBe(false);
+});
+
 test('with the schema, triggers that delete are seen', () => {
   const schema = 'CREATE TABLE t (a); CREATE TRIGGER x AFTER INSERT ON t BEGIN DELETE FROM t; END';
   expect(sqliteJudge({}, schema)('INSERT INTO t VALUES (1)', 'safe_write').allowed).toBe(false);

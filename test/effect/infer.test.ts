@@ -1,56 +1,8 @@
 import { anything, assert, constantFrom, property } from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Effect } from '../../src/model/effect.ts';
 import { compileInference, inferEffects } from '../../src/effect/infer.ts';
-import { TOOL_DEFINITIONS, type ToolDefinition } from '../fixtures/tool-definitions.ts';
-
-const keyOf = (effect: Effect): string => {
-  switch (effect.kind) {
-    case 'file':
-      return `${effect.access} ${effect.pointer}`;
-    case 'network':
-      return `url ${effect.pointer}`;
-    case 'email':
-      return 'email';
-    case 'command':
-      return `command ${effect.pointer}`.trim();
-    case 'sql':
-      return `sql ${effect.pointer}`;
-    default:
-      return effect satisfies never;
-  }
-};
-
-const schemaOf = (args: object, enums: readonly string[]): object => ({
-  type: 'object',
-  properties: Object.fromEntries(
-    Object.keys(args).map((key) => [key, enums.includes(key) ? { enum: ['view', 'create'] } : {}]),
-  ),
-});
-
-const infer = ({ name, args, enums = [], parameterNames, description }: ToolDefinition) =>
-  inferEffects(
-    {
-      name,
-      ...(description === undefined ? {} : { description }),
-      ...(Array.isArray(args) ? {} : { schema: schemaOf(args, enums) }),
-      ...(parameterNames === undefined ? {} : { parameterNames }),
-    },
-    args,
-  );
-
-/** `right`; `restrictive`: more, or a write where a read was meant; `permissive`: something is missing. */
-const verdictOn = (definition: ToolDefinition): 'right' | 'restrictive' | 'permissive' => {
-  const found = new Set(infer(definition).effects.map(keyOf));
-  const isCovered = (expected: string): boolean => {
-    if (expected.endsWith('?'))
-      return [...found].some((key) => key.startsWith(expected.slice(0, -1)) || key.startsWith('write'));
-    return found.has(expected) || (expected.startsWith('read ') && found.has(expected.replace('read', 'write')));
-  };
-  if (!definition.effects.every(isCovered)) return 'permissive';
-  const isExact = definition.effects.every((expected) => expected.endsWith('?') || found.has(expected));
-  return isExact && found.size === definition.effects.length ? 'right' : 'restrictive';
-};
+import { TOOL_DEFINITIONS } from '../fixtures/tool-definitions.ts';
+import { effectKey, inferFor, verdictOn } from '../fixtures/tool-verdicts.ts';
 
 describe('tools that people really use', () => {
   const verdicts = TOOL_DEFINITIONS.map((definition) => ({ definition, verdict: verdictOn(definition) }));
@@ -58,15 +10,15 @@ describe('tools that people really use', () => {
   test('none is inferred to do less than it does', () => {
     expect(TOOL_DEFINITIONS.length).toBeGreaterThanOrEqual(120);
     const permissive = verdicts.filter(({ verdict }) => verdict === 'permissive');
-    expect(permissive.map(({ definition }) => [definition.from, definition.name, infer(definition).effects])).toEqual(
-      [],
-    );
+    expect(
+      permissive.map(({ definition }) => [definition.from, definition.name, inferFor(definition).effects]),
+    ).toEqual([]);
   });
 
   test('at least nine of ten are inferred exactly', () => {
     const restrictive = verdicts.filter(({ verdict }) => verdict === 'restrictive');
     const list = restrictive.map(
-      ({ definition }) => `${definition.name}: ${infer(definition).effects.map(keyOf).join(', ')}`,
+      ({ definition }) => `${definition.name}: ${inferFor(definition).effects.map(effectKey).join(', ')}`,
     );
     expect(list.length > TOOL_DEFINITIONS.length / 10 ? list : []).toEqual([]);
   });
@@ -101,6 +53,32 @@ describe('arguments cannot make a call look harmless', () => {
     expect(kinds('thing', { input: '{"path": "/etc/passwd"}' })).toEqual(['write']);
     expect(kinds('thing', { x: '["https://x.example"]' })).toEqual(['network']);
     expect(kinds('thing', { x: '{"to":"a@x.example","subject":"s"}' })).toEqual(['email']);
+  });
+});
+
+describe('a program and its arguments are judged together', () => {
+  const commands = (args: unknown, parameterNames?: readonly string[]) =>
+    inferEffects({ name: 'run', ...(parameterNames === undefined ? {} : { parameterNames }) }, args).effects.flatMap(
+      (effect) => (effect.kind === 'command' ? [effect.command] : []),
+    );
+
+  test.each<{ readonly args: unknown; readonly names?: readonly string[] }>([
+    { args: { command: 'find', args: ['.', '-delete'] } },
+    { args: [{ command: 'find', args: ['.', '-delete'] }] },
+    { args: { job: { program: 'find', arguments: ['.', '-delete'] } } },
+    { args: ['find', ['.', '-delete']], names: ['command', 'args'] },
+  ])('%j', ({ args, names }) => {
+    expect(commands(args, names)).toEqual([['find', '.', '-delete']]);
+  });
+
+  test('as one text where they come as one, and as both where a shell might join them', () => {
+    expect(commands({ cmd: 'find', args: '. -delete' })).toEqual(['find . -delete']);
+    expect(commands({ command: 'echo', args: ['a; rm x'] })).toEqual([['echo', 'a; rm x'], 'echo a; rm x']);
+  });
+
+  test('a verb counts wherever its object stands', () => {
+    const [effect] = inferEffects({ name: 'getFile' }, [{ path: 'a', action: 'delete' }]).effects;
+    expect(effect).toMatchObject({ kind: 'file', access: 'write', operation: 'remove' });
   });
 });
 
@@ -155,6 +133,14 @@ describe('values speak where names do not', () => {
   });
 });
 
+test('a path, a URL and a statement may come in other clothes', () => {
+  const kinds = (name: string, args: unknown) => inferEffects({ name }, args).effects.map(({ kind }) => kind);
+  expect(kinds('thing', [new URL('https://x.example')])).toEqual(['network']);
+  expect(kinds('thing', [new URL('file:///etc/passwd')])).toEqual(['file']);
+  expect(kinds('write_file', { path: Buffer.from('a.txt'), content: Buffer.from('/etc/passwd') })).toEqual(['file']);
+  expect(kinds('thing', { x: Buffer.from('DROP TABLE t') })).toEqual(['sql']);
+});
+
 test('a tool that nothing is known about is unknown, a pure one is not', () => {
   expect(inferEffects({ name: 'frobnicate' }, { level: 3 })).toEqual({ effects: [], basis: 'unknown' });
   expect(inferEffects({ name: 'calculator' }, { expression: '1+1' })).toEqual({ effects: [], basis: 'inferred' });
@@ -198,7 +184,7 @@ test('hostile texts come to an end', () => {
     '\n',
   ]) {
     for (const name of ['thing', 'fetch', 'send_email', 'apply_patch', 'query']) {
-      const text = `${bit.repeat(400_000 / bit.length)}x`;
+      const text = `${bit.repeat(100_000 / bit.length)}x`;
       expect(inferEffects({ name }, { input: text, other: [text], to: text, subject: 's' }).basis).toMatch(
         /inferred|unknown/u,
       );

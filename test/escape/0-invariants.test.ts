@@ -23,7 +23,8 @@
  * same user (a nuisance, not a way out; gone in a pid namespace).
  */
 import { expect, test } from 'vitest';
-import { ATTACKS, WAYS } from '../../src/kernel/attacks.ts';
+import { ATTACKS } from '../../src/kernel/attack-list.ts';
+import { WAYS } from '../../src/kernel/attacks.ts';
 
 const WAYS_OF_INVARIANTS = [
   'files',

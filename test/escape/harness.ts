@@ -4,7 +4,8 @@
  */
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { argumentsOf, ATTACKS, gotThrough, titleOf, type Target, type Way } from '../../src/kernel/attacks.ts';
+import { ATTACKS, titleOf } from '../../src/kernel/attack-list.ts';
+import { argumentsOf, gotThrough, type Target, type Way } from '../../src/kernel/attacks.ts';
 import { attemptInside, attemptOutside, type Attempted, type InsideOptions } from '../../src/kernel/attempt.ts';
 import { openStage, type Stage } from '../../src/kernel/stage.ts';
 import { nativeFile } from '../../src/native/addon.ts';

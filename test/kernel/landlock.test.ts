@@ -143,6 +143,9 @@ describe('what an old kernel lacks', () => {
     const { compiled, explanation } = compileNamed('worker', { ...onAbi(5), allowDegraded: ['landlock-scope'] });
     expect(compiled.required).not.toContain('landlock-scope');
     expect(explanation.degraded).toMatchObject([{ layer: 'landlock-scope' }]);
+    const port = compileNamed('worker', { ...onAbi(3, true), connect: [80], allowDegraded: ['landlock-net'] });
+    expect(port.compiled.required).not.toContain('landlock-net');
+    expect(port.explanation.degraded).toMatchObject([{ layer: 'landlock-net' }]);
     const other = compileProfile(
       loadProfile('worker').profile,
       optionsFor({ ...onAbi(5), allowDegraded: ['landlock'] }),

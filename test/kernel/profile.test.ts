@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +7,8 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { compileProfile } from '../../src/kernel/compile.ts';
 import { builtInProfiles, loadProfile } from '../../src/kernel/profile-files.ts';
 import { parseProfile, profileJsonSchema } from '../../src/kernel/profile.ts';
-import { watchProfile, type ProfileNotice } from '../../src/kernel/profile-watch.ts';
+import { currentProfile, type ProfileNotice } from '../../src/kernel/profile-current.ts';
+import { watchProfile } from '../../src/kernel/profile-watch.ts';
 import { compileNamed, compileOrThrow, optionsFor, repository } from './compiled.ts';
 
 const root = realpathSync(mkdtempSync(join(tmpdir(), 'tappass-profile-')));
@@ -106,16 +108,20 @@ describe('the schema', () => {
   });
 
   test('whatever comes in, it is parsed or refused with TapPassConfigError', () => {
+    const nameOfError = (value: unknown): string | undefined => {
+      try {
+        parseProfile(value, 'here');
+        return undefined;
+      } catch (error) {
+        return (error as Error).name;
+      }
+    };
     fc.assert(
-      fc.property(fc.anything(), (value) => {
-        try {
-          parseProfile(value, 'here');
-        } catch (error) {
-          expect((error as Error).name).toBe('TapPassConfigError');
-        }
-      }),
+      fc.property(fc.anything(), (value) => ['TapPassConfigError', undefined].includes(nameOfError(value))),
       { numRuns: 300 },
     );
+    expect(nameOfError({})).toBe('TapPassConfigError');
+    expect(nameOfError({ name: 'mine', description: 'made up for this test' })).toBeUndefined();
   });
 });
 
@@ -176,6 +182,11 @@ describe('a tier is a promise', () => {
 
   const beyond: readonly (readonly [string, Record<string, unknown>])[] = [
     ['an observer that writes', { tier: 'observer', extends: 'observer', files: [rule('${WORKSPACE}', 'write')] }],
+    [
+      'an observer that writes to a device',
+      { tier: 'observer', extends: 'observer', files: [rule('/dev/tty', 'write')] },
+    ],
+    ['an observer that executes', { tier: 'observer', extends: 'observer', files: [rule('/usr', 'execute')] }],
     ['an observer that creates', { tier: 'observer', extends: 'observer', files: [rule('${WORKSPACE}', 'create')] }],
     [
       'an observer with a command',
@@ -270,6 +281,26 @@ describe('a watched profile', () => {
     await next;
     expect(watched.current().profile.limits.pids).toBe(2);
     await watched.close();
+  });
+
+  test('is asked for again before each command: the same object, the changed one, or the last good one with a notice', () => {
+    const file = writeProfile({ ...minimal, limits: { pids: 1 } });
+    const notices: unknown[] = [];
+    const listen = (notice: unknown): void => void notices.push(notice);
+    subscribe('tappass:profile', listen);
+    const first = currentProfile(file);
+    expect(currentProfile(file)).toBe(first);
+    writeFileSync(file, JSON.stringify({ ...minimal, limits: { pids: 22 } }));
+    const second = currentProfile(file);
+    expect([first.profile.limits.pids, second.profile.limits.pids]).toEqual([1, 22]);
+    writeFileSync(file, '{');
+    expect(currentProfile(file)).toBe(second);
+    expect(currentProfile(file)).toBe(second);
+    expect(notices).toMatchObject([{ kind: 'kept', reason: expect.stringMatching(/JSON/u) as unknown }]);
+    writeFileSync(file, JSON.stringify({ ...minimal, limits: { pids: 333 } }));
+    expect(currentProfile(file).profile.limits.pids).toBe(333);
+    expect(() => currentProfile(writeProfile('{'))).toThrow(/JSON/u);
+    unsubscribe('tappass:profile', listen);
   });
 
   test('a profile that is broken from the start is refused', async () => {

@@ -179,3 +179,67 @@ test('a tier must not give what a flag takes', () => {
   expect(judge('curl x', { email: 'block' }, contained).outcome).toBe('deny');
   expect(judge('curl x', { email: 'block' }, { ...contained, tier: 'worker' }).outcome).toBe('allow');
 });
+
+describe('a reader that is asked for more is no reader', () => {
+  test.each([
+    ['uniq - out', 'uniq in'],
+    ['uniq -- -a out', 'uniq -c in'],
+    ['sort --com=sh x', 'sort --reverse x'],
+    ['sort -uo out x', 'sort -u x'],
+    ['sort --o=out x', 'sort -k 2 x'],
+    ['date --se=now', 'date +%F'],
+    ['date 01010101', 'date -u'],
+    ['find . -execdir rm x +', 'find . -type f'],
+    ['find . -fprint x', 'find . -maxdepth 1'],
+    ['rg --pre sh x', 'rg -n x'],
+    ['fd -x rm', 'fd x'],
+    ['xxd -r a b', 'xxd a'],
+    ['xxd a b', 'xxd -l 9 -- a'],
+    ['diff3 --diff-program=sh a b c', 'diff a b'],
+    ['tree -o out', 'tree -L 2'],
+    ['hostname evil', 'hostname -f'],
+    ['base64 -o out x', 'base64 -d x'],
+    ['printf -v x y', 'printf %s y'],
+    ['tee out', 'cat in'],
+    ['file -C', 'file x'],
+  ])('%s', (asking, plain) => {
+    expect([judge(asking, { files: 'read_only' }).outcome, judge(plain, { files: 'read_only' }).outcome]).toEqual([
+      'deny',
+      plain.startsWith('xxd -l') ? 'deny' : 'allow',
+    ]);
+  });
+});
+
+test('an allow-listed program may not be told to start another one', () => {
+  const commands = ['git', 'tar', 'find', 'sort', 'rsync', 'node', 'npm', 'vim', 'rg'];
+  for (const text of [
+    'git -c core.pager=sh log',
+    'git --exec-path=/tmp log',
+    'git clone ext::sh',
+    'tar -xf a --checkpoint-action=exec=sh',
+    'tar --to-command=sh -xf a',
+    'find . -exec sh x +',
+    'sort --compress-program=sh a',
+    'rsync -e sh a b',
+    'node --require ./x.js',
+    'node -e x',
+    'npm exec x',
+    'vim -c x',
+    'rg --pre sh x',
+  ]) {
+    expect([text, judge(text, {}, { commands }).outcome]).toEqual([text, 'deny']);
+  }
+  for (const text of [
+    'git log -5',
+    'tar -xf a',
+    'find . -name x',
+    'sort a',
+    'rsync a b',
+    'node x.js',
+    'npm ls',
+    'vim a',
+    'rg x',
+  ]) {
+    expect([text, judge(text, {}, { commands }).outcome]).toEqual([text, 'allow']);
+  }
+});

@@ -73,6 +73,14 @@ describe('internal', () => {
     { to: { group: [{ address: 'x@evil.example' }] } },
     { to: [[['x@evil.example']]] },
     { to: 42 },
+    { to: new URL('mailto:x@evil.example'), cc: 'a@company.example' },
+    { to: Buffer.from('x@evil.example'), cc: 'a@company.example' },
+    { to: 'a@company.example', list: 'x@evil.example' },
+    { to: 'a@company.example', header_to: 'x@evil.example' },
+    { to: [{ address: { email: 'a@company.example', header_to: 'x@evil.example' } }] },
+    { to: 'a@company.example', 'h:Reply-To': 'x@evil.example' },
+    { to: 'a@company.example', 'recipient-variables': '{"x@evil.example":{}}' },
+    { to: 'a@company.example', dsn: { notify: 'success', recipient: 'x@evil.example' } },
   ])('%j is denied', (message) => {
     expect(checkEmail(message, INTERNAL)).toMatchObject({ allowed: false });
   });
@@ -123,6 +131,29 @@ describe('mirror', () => {
     expect(checkEmail({ raw }, MIRROR).message.raw).toBe(
       'To: me@company.example\r\nReceived: x\r\nSubject: [AI TEST] Hi\r\n\r\nbody',
     );
+  });
+
+  test('bytes come back as bytes that a mail library takes', () => {
+    const raw = Buffer.from('To: a@x.example\n\nbody');
+    const mirrored = checkEmail({ raw }, MIRROR).message.raw;
+    expect(Buffer.isBuffer(mirrored)).toBe(true);
+    expect(String(mirrored)).toBe('To: me@company.example\nSubject: [AI TEST]\n\nbody');
+    expect(Buffer.isBuffer(checkEmail({ raw: Buffer.from('To: a@company.example\n\nx') }, INTERNAL).message.raw)).toBe(
+      true,
+    );
+  });
+
+  test('a recipient is not left in the subject, in the name of the sender or in an id', () => {
+    const before = {
+      from: '"for a@x.example" <bot@company.example>',
+      to: 'a@x.example',
+      subject: 'Re: A@X.EXAMPLE, hello',
+      messageId: '<1.a@x.example>',
+      attachments: [{ filename: 'a@x.example.pdf', content: 'x' }],
+    };
+    const { message } = checkEmail(before, MIRROR);
+    expect(JSON.stringify(message).toLowerCase()).not.toContain('x.example');
+    expect(message).toMatchObject({ from: 'bot@company.example', subject: '[AI TEST] Re: me@company.example, hello' });
   });
 
   test('a message without a recipient to replace is denied', () => {

@@ -438,6 +438,7 @@ export const MUST_ALLOW: readonly string[] = [
   "SELECT 'x'::order_status, $1::public.order_status, ARRAY['a', 'b']::order_status[] FROM orders",
   "SELECT 'users'::regclass, to_regclass('users'), '{1,2}'::int[], '2024-01-01'::timestamptz, 'a'::varchar(10), 1::numeric(10, 2)",
   'SELECT (address).city, (u).name, (ARRAY[1, 2, 3])[2:3] FROM users u',
+  "SELECT tsquery('a & b'), pg_lsn('0/0'), jsonpath('$.a')",
   'SELECT a::text::int, CAST(b AS bigint), c::jsonb, d::uuid, e::bytea, f::inet FROM t',
   "SELECT embedding <=> '[1,2,3]', name % 'x', attributes -> 'y' FROM items ORDER BY 1 LIMIT 5",
   'SELECT * FROM pg_catalog.pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace',

@@ -1,0 +1,103 @@
+/** What counts as a secret, and beside each what does not. */
+import { describe, expect, test } from 'vitest';
+import { createContentScanner } from '../../src/content/scanner.ts';
+
+const scanner = createContentScanner();
+const masked = (value: unknown): unknown => scanner.transform(value).value;
+
+const SECRETS: readonly (readonly [string, string])[] = [
+  ['password=hunter2x', 'password=[REDACTED]'],
+  ['"api_key": "f3a9c1d77b2e4f60"', '"api_key": "[REDACTED]"'],
+  ['my password is tr0ub4dor.', 'my password is [REDACTED].'],
+  ['mysql --password hunter22', 'mysql --password [REDACTED]'],
+  ['Authorization: Bearer f3a9c1d77b2e4f60aa', 'Authorization: Bearer [REDACTED]'],
+  ['sent Basic YWxpY2U6aHVudGVyMng=', 'sent Basic [REDACTED]'],
+  ['postgres://app:s3cr3t-w0rd@db/app', 'postgres://app:[REDACTED]@db/app'],
+  ['curl -u alice:tr0ub4dor https://x.example', 'curl -u alice:[REDACTED] https://x.example'],
+  ['<add key="Password" value="Cl3artext" />', '<add key="Password" value="[REDACTED]" />'],
+  ['{\\"token\\":\\"f3a9c1d77b2e4f60\\"}', '{\\"token\\":\\"[REDACTED]\\"}'],
+  ['export GITHUB_TOKEN=f3a9c1d77b2e4f60aa', 'export GITHUB_TOKEN=[REDACTED]'],
+  [
+    '-----BEGIN PRIVATE KEY-----\\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQDndJt7NaG8T64\\n-----END PRIVATE KEY-----',
+    '[REDACTED]',
+  ],
+  [`-----BEGIN EC PRIVATE KEY-----\n${'MIGlAgEBBDEA1yi+kzpV'.repeat(6)}`, '[REDACTED]'],
+  [`eyJhbGciOiJIUzI1NiJ9.${'eyJzdWIiOiIx'.repeat(2_000)}.${'c2ln'.repeat(20)} end`, '[REDACTED] end'],
+];
+
+test.each(SECRETS)('%j is redacted', (text, expected) => {
+  expect(masked(text)).toBe(expected);
+});
+
+const ORDINARY: readonly string[] = [
+  'the password is required',
+  'password: string; token: string | undefined',
+  'const token = await getToken(user)',
+  'api_key=${API_KEY}',
+  'password=<your password>',
+  'secret: process.env.SECRET',
+  'key: value, monkey: banana, keyboard: qwerty12345',
+  'max_tokens=4096 prompt_tokens: 1234567890',
+  'nextPageToken: CAUQAA9x8s7d6f5g',
+  'https://example.com/path?q=search#part',
+  'postgres://localhost:5432/app',
+  'commit 3f786850e387550fdab836ed7e6dc881de23001b',
+  'id 7c9e6679-7425-40de-944b-e07fc1f90ae7',
+  'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk',
+  'ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx',
+  'AKIAIOSFODNN7EXAMPLE',
+  '-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA\n-----END PUBLIC KEY-----',
+  'task-list: sk-short, s.name, pat.ient, API-version',
+];
+
+test.each(ORDINARY)('%j is left alone', (text) => {
+  expect(masked(text)).toBe(text);
+});
+
+describe('in values', () => {
+  test('what stands behind a name, beside a name, or before it as an option', () => {
+    expect(
+      masked({
+        clientSecret: 'f3a9c1d77b2e',
+        pin: 1234,
+        password: 123_456,
+        argv: ['--password', 'hunter2x'],
+        pair: ['X-Api-Key', 'k3y-93jf84hf83'],
+      }),
+    ).toEqual({
+      clientSecret: '[REDACTED]',
+      pin: 1234,
+      password: '[REDACTED]',
+      argv: ['--password', '[REDACTED]'],
+      pair: ['X-Api-Key', '[REDACTED]'],
+    });
+    const plain = {
+      secretName: 'f3a9c1d77b2e',
+      fields: ['password', 'email'],
+      tokenCount: 123_456_789,
+      keys: ['id', 'password', 'name'],
+    };
+    expect(masked(plain)).toBe(plain);
+  });
+
+  test('bytes in an ArrayBuffer, and UTF-16', () => {
+    const text = 'password=hunter2x';
+    const buffer = new TextEncoder().encode(text).buffer;
+    expect(new TextDecoder().decode(masked(buffer) as ArrayBuffer)).toBe('password=[REDACTED]');
+    expect(String(masked(Buffer.from(`\uFEFF${text}`, 'utf16le')))).toContain('[REDACTED]');
+  });
+
+  test('masking what is masked changes nothing', () => {
+    for (const [text] of SECRETS) {
+      const once = masked(text);
+      expect(masked(once)).toBe(once);
+    }
+  });
+});
+
+test('a secret that is only flagged does not keep personal data beside it from being masked', () => {
+  const mixed = createContentScanner({ secrets: 'flag', pii: 'mask' });
+  const { text, findings } = mixed.transformText('password="alice.liddell@example.com"');
+  expect(text).toBe('password="[MASKED_EMAIL]"');
+  expect(findings.map(({ kind }) => kind)).toEqual(['secret', 'pii']);
+});
