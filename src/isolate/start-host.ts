@@ -18,8 +18,13 @@ import type { LockMessage } from './message.ts';
 const HERE = import.meta.dirname;
 const ENTRY = join(HERE, `entry${extname(import.meta.filename)}`);
 
-/** isolated-vm needs `--no-node-snapshot`; SIGUSR1 would open an inspector, and with it the process. */
-const NODE_FLAGS = ['--no-node-snapshot', '--disable-sigusr1', '--no-warnings'] as const;
+/**
+ * isolated-vm needs `--no-node-snapshot`; SIGUSR1 would open an inspector, and with it the process. Without
+ * `--liftoff-only` V8 compiles WebAssembly (of the type stripper, of a guest) once more in the background, and its end
+ * may hold the last reference to an isolate that was disposed of: it then deletes the isolate under a lock that the
+ * deletion takes as well, and the next isolate waits for ever.
+ */
+const NODE_FLAGS = ['--no-node-snapshot', '--disable-sigusr1', '--liftoff-only', '--no-warnings'] as const;
 
 export interface StartedHost {
   readonly input: Writable;
