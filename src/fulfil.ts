@@ -1,9 +1,10 @@
 /** Door-internal: step 6 of a call, the obligations on what goes back: masked where the flags say so, or withheld. */
 import { classify, higher } from './content/classify.ts';
+import { ItemWindow } from './content/items.ts';
 import type { Verdict } from './judge.ts';
 import { countByType } from './model/content.ts';
 import type { Findings } from './model/content.ts';
-import type { Classification, Detection, Step } from './model/decision.ts';
+import type { Classification, Decision, Detection, Step } from './model/decision.ts';
 import { decideContent } from './policy/content.ts';
 import { settle } from './policy/mode.ts';
 
@@ -17,6 +18,12 @@ export interface Released {
 }
 
 const NO_DETECTIONS: readonly Detection[] = Object.freeze([]);
+
+const withheldBy = ({ blockedBy, code, reason }: Decision): NonNullable<Released['withheld']> => ({
+  blockedBy: blockedBy ?? 'detect_secrets',
+  code: code ?? 'content.found',
+  reason: reason ?? 'the result was withheld',
+});
 
 /** Never throws: a value that cannot be looked through is withheld. */
 export const release = ({ request }: Verdict, given: unknown): Released => {
@@ -36,12 +43,7 @@ export const release = ({ request }: Verdict, given: unknown): Released => {
       detections = [...detections, ...decision.detections];
       classification = higher(classification, decision.classification);
       if (!decision.allowed) {
-        const withheld = {
-          blockedBy: decision.blockedBy ?? 'detect_secrets',
-          code: decision.code ?? 'content.found',
-          reason: decision.reason ?? 'the result was withheld',
-        };
-        return { value: undefined, withheld, detections, classification, redactions: [] };
+        return { value: undefined, withheld: withheldBy(decision), detections, classification, redactions: [] };
       }
     }
   } catch {
@@ -51,3 +53,81 @@ export const release = ({ request }: Verdict, given: unknown): Released => {
   }
   return { value, detections, classification, redactions: countByType(replaced) };
 };
+
+/** The obligations on a stream: each value masked or withheld, texts held back so that no border hides a match. */
+export class StreamRelease {
+  readonly #verdict: Verdict;
+  readonly #windows: readonly ItemWindow[];
+  #detections: readonly Detection[] = NO_DETECTIONS;
+  #classification: Classification = 'PUBLIC';
+  #withheld: Released['withheld'];
+
+  constructor(verdict: Verdict) {
+    this.#verdict = verdict;
+    this.#windows = verdict.request.rules.map(
+      ({ scanner }, index) => new ItemWindow(scanner, (findings) => this.note(findings, index)),
+    );
+  }
+
+  /** Takes down what one layer's scanner found, and whether that layer's flags let it go on. */
+  note(findings: Findings, layer: number): void {
+    const { flags } = this.#verdict.request.rules[layer] ?? {};
+    if (flags === undefined) return;
+    const rulings = decideContent({ findings, pii: flags.pii, secrets: flags.secrets });
+    const decision = settle(flags.mode, { rulings, effects: [], basis: 'declared', ...classify(findings) });
+    this.#add(decision.detections, decision.classification);
+    if (!decision.allowed) this.#withheld ??= withheldBy(decision);
+  }
+
+  /** Values that may go on now, in order. Throws nothing: look at `withheld` before handing them on. */
+  next(value: unknown): readonly unknown[] {
+    return this.#through((window, item) => window.push(item), [value]);
+  }
+
+  end(): readonly unknown[] {
+    let values: readonly unknown[] = [];
+    for (const window of this.#windows) {
+      values = [...values.flatMap((item) => window.push(item)), ...window.end()];
+    }
+    return this.#judged(values);
+  }
+
+  /** What was found in all of it, for the record; `withheld` once something must not go on. */
+  get released(): Released {
+    return {
+      value: undefined,
+      detections: this.#detections,
+      classification: this.#classification,
+      redactions: [],
+      ...(this.#withheld !== undefined && { withheld: this.#withheld }),
+    };
+  }
+
+  #through(
+    step: (window: ItemWindow, item: unknown) => readonly unknown[],
+    first: readonly unknown[],
+  ): readonly unknown[] {
+    let values = first;
+    for (const window of this.#windows) values = values.flatMap((item) => step(window, item));
+    return this.#judged(values);
+  }
+
+  /** Texts were judged by the windows; everything else is judged by itself. */
+  #judged(values: readonly unknown[]): readonly unknown[] {
+    return values.map((value) => {
+      if (typeof value === 'string') return value;
+      const released = release(this.#verdict, value);
+      this.#add(released.detections, released.classification);
+      this.#withheld ??= released.withheld;
+      return released.value;
+    });
+  }
+
+  #add(detections: readonly Detection[], classification: Classification): void {
+    if (detections.length > 0) this.#detections = [...this.#detections, ...detections].slice(0, MOST_DETECTIONS);
+    this.#classification = higher(this.#classification, classification);
+  }
+}
+
+/** Of a stream that finds something in every piece, so many are recorded. */
+const MOST_DETECTIONS = 1000;

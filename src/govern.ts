@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import type { GovernedTool } from './call.ts';
 import type { DeriveEffects } from './effect/declare.ts';
 import { compileDeclaration } from './effect/declare.ts';
-import { compileInference } from './effect/infer.ts';
+import { compileInference, inferredBasis } from './effect/infer.ts';
 import { createRepeatGuard } from './budget.ts';
 import type { RepeatOptions } from './budget.ts';
 import { prepareSqlNow } from './check-sql.ts';
@@ -192,14 +192,13 @@ const derivationOf = (
     if (declared.sql !== undefined) prepareSqlNow();
     return { derive: compileDeclaration(shape.name, declared, positions), basis: 'declared' };
   }
-  const derive = compileInference({
+  const known = {
     name: shape.name,
     description: shape.description,
     schema: jsonSchemaOf(shape.schema),
     parameterNames: shape.parameterNames,
-  });
-  // Asked with nothing, the inference says what the name alone tells.
-  return { derive, basis: derive(shape.kind === 'function' ? [] : {}).basis };
+  };
+  return { derive: compileInference(known), basis: inferredBasis(known) };
 };
 
 const defineHidden = (target: object, name: string, value: unknown): void => {

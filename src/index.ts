@@ -47,7 +47,7 @@ export { fetchTool } from './fetch-tool.ts';
 export type { FetchResult, FetchToolOptions } from './fetch-tool.ts';
 export { fileTools } from './file-tools.ts';
 export type { FileTools, FileToolsOptions } from './file-tools.ts';
-export { governPool, sqlTools } from './sql-tools.ts';
+export { governPool, harmlessFunctionsOf, sqlTools } from './sql-tools.ts';
 export type { GovernPoolOptions, SqlToolsOptions } from './sql-tools.ts';
 export { createMemoryLedger, openSqliteLedger } from './budget.ts';
 export type { LedgerStore, RateLimit } from './budget.ts';

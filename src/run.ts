@@ -4,7 +4,9 @@
  */
 import type { GovernedTool, Request } from './call.ts';
 import { openRequest, validate } from './call.ts';
-import { release } from './fulfil.ts';
+import { higher } from './content/classify.ts';
+import { createContentStream } from './content/stream.ts';
+import { release, StreamRelease } from './fulfil.ts';
 import type { Released } from './fulfil.ts';
 import { giveBack, judge } from './judge.ts';
 import type { Verdict } from './judge.ts';
@@ -214,7 +216,43 @@ const isAsyncGenerator = (value: unknown): value is AsyncGenerator =>
 const dispatch = (run: Run, result: unknown): unknown => {
   if (isGenerator(result)) return driveGenerator(run, result);
   if (isAsyncGenerator(result)) return driveAsyncGenerator(run, result);
+  if (result instanceof ReadableStream) return driveReadable(run, result);
   return finish(run, result);
+};
+
+/** A web stream is masked piece by piece; what must not go on errors it. The call ends when the stream does. */
+const driveReadable = (run: Run, body: ReadableStream<unknown>): ReadableStream<unknown> => {
+  const stream = new StreamRelease(run.verdict);
+  let ended = false;
+  const finishOnce = (): void => {
+    if (!ended) end(run, 'returned', { released: stream.released });
+    ended = true;
+  };
+  const guard = new TransformStream<unknown, unknown>({
+    transform: (value: unknown, controller: TransformStreamDefaultController) => {
+      // What was found was found before its text was given on, so the flag is up when that text arrives here.
+      if (stream.released.withheld === undefined) controller.enqueue(value);
+      else refuse(controller);
+    },
+    flush: finishOnce,
+    cancel: finishOnce,
+    // `cancel` is newer than the types of Node's streams.
+  } as ConstructorParameters<typeof TransformStream<unknown, unknown>>[0]);
+  const refuse = (controller: TransformStreamDefaultController): void => {
+    finishOnce();
+    try {
+      handOver(run, stream.released);
+    } catch (error) {
+      controller.error(error);
+    }
+  };
+  return run.verdict.request.rules
+    .reduce<ReadableStream<unknown>>(
+      (readable, { scanner }, index) =>
+        readable.pipeThrough(createContentStream(scanner, { found: (findings) => stream.note(findings, index) })),
+      body,
+    )
+    .pipeThrough(guard);
 };
 
 const callSync = (request: Request): unknown => {
@@ -247,44 +285,74 @@ const callAsync = async (request: Request): Promise<unknown> => {
   return finishLater(run, result as PromiseLike<unknown>);
 };
 
-/** One value of a stream. The call ends when the stream does, so a withheld value ends both. */
-const passOn = (run: Run, value: unknown): unknown => {
-  const released = release(run.verdict, value);
-  return released.withheld === undefined ? released.value : handOver(run, released);
+/** Throws the block of a stream whose next part must not go on. */
+const refuseWithheld = (run: Run, stream: StreamRelease): void => {
+  if (stream.released.withheld !== undefined) handOver(run, stream.released);
 };
 
+/** The value that a generator returns, with what was found in all that it yielded. */
+const finishStream = (run: Run, stream: StreamRelease, result: unknown): unknown => {
+  const last = release(run.verdict, result);
+  const { detections, classification, withheld } = stream.released;
+  const released: Released = {
+    ...last,
+    detections: [...detections, ...last.detections],
+    classification: higher(classification, last.classification),
+    ...(withheld !== undefined && { withheld }),
+  };
+  end(run, 'returned', { released });
+  return handOver(run, released);
+};
+
+type Thrown = { readonly error: unknown } | undefined;
+
 function* driveGenerator(run: Run, body: Iterator<unknown, unknown, unknown>): Generator {
+  const stream = new StreamRelease(run.verdict);
   let ended = false;
   try {
     let step = body.next();
-    while (step.done !== true) {
+    for (;;) {
       let sent: unknown;
-      let thrown: { readonly error: unknown } | undefined;
-      try {
-        sent = yield passOn(run, step.value);
-      } catch (error) {
-        thrown = { error };
+      let thrown: Thrown;
+      const items = step.done === true ? stream.end() : stream.next(step.value);
+      refuseWithheld(run, stream);
+      for (const item of items) {
+        try {
+          sent = yield item;
+        } catch (error) {
+          thrown = { error };
+        }
       }
+      if (step.done === true) break;
       if (thrown === undefined) step = body.next(sent);
       else if (body.throw === undefined) throw thrown.error;
       else step = body.throw(thrown.error);
     }
     ended = true;
-    return finish(run, step.value);
+    return finishStream(run, stream, step.value);
   } catch (error) {
     if (ended) throw error;
     ended = true;
-    return fail(run, error);
+    return failStream(run, stream, body, error);
   } finally {
     if (!ended) {
       body.return?.();
-      end(run, 'returned');
+      end(run, 'returned', { released: stream.released });
     }
   }
 }
 
+/** A withheld part ends the call as a block; anything else that is thrown is the body's own. */
+const failStream = (run: Run, stream: StreamRelease, body: Iterator<unknown>, error: unknown): never => {
+  if (stream.released.withheld === undefined) return fail(run, error);
+  body.return?.();
+  end(run, 'returned', { released: stream.released });
+  throw error;
+};
+
 async function* driveAsyncGenerator(run: Run, body: AsyncIterator<unknown, unknown, unknown>): AsyncGenerator {
   const { signals } = run.verdict.request;
+  const stream = new StreamRelease(run.verdict);
   let ended = false;
   const take = async (
     pending: Promise<IteratorResult<unknown, unknown>>,
@@ -292,35 +360,43 @@ async function* driveAsyncGenerator(run: Run, body: AsyncIterator<unknown, unkno
     const step = await settledOrCancelled(pending, signals);
     if (step === CANCELLED) {
       ended = true;
-      end(run, 'cancelled');
+      end(run, 'cancelled', { released: stream.released });
       throw reasonOf(signals);
     }
     return step as IteratorResult<unknown, unknown>;
   };
   try {
     let step = await take(body.next());
-    while (step.done !== true) {
+    for (;;) {
       let sent: unknown;
-      let thrown: { readonly error: unknown } | undefined;
-      try {
-        sent = yield passOn(run, step.value);
-      } catch (error) {
-        thrown = { error };
+      let thrown: Thrown;
+      const items = step.done === true ? stream.end() : stream.next(step.value);
+      refuseWithheld(run, stream);
+      for (const item of items) {
+        try {
+          sent = yield item;
+        } catch (error) {
+          thrown = { error };
+        }
       }
+      if (step.done === true) break;
       if (thrown === undefined) step = await take(body.next(sent));
       else if (body.throw === undefined) throw thrown.error;
       else step = await take(body.throw(thrown.error));
     }
     ended = true;
-    return finish(run, step.value);
+    return finishStream(run, stream, step.value);
   } catch (error) {
     if (ended) throw error;
     ended = true;
-    return fail(run, error);
+    if (stream.released.withheld === undefined) return fail(run, error);
+    await body.return?.();
+    end(run, 'returned', { released: stream.released });
+    throw error;
   } finally {
     if (!ended) {
       await body.return?.();
-      end(run, 'returned');
+      end(run, 'returned', { released: stream.released });
     }
   }
 }

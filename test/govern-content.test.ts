@@ -168,3 +168,79 @@ describe('personal data', () => {
     expect(tools.echo('clean')).toBe('clean');
   });
 });
+
+describe('streams', () => {
+  const pieces = (text: string, size: number): readonly string[] =>
+    Array.from({ length: Math.ceil(text.length / size) }, (_, index) => text.slice(index * size, (index + 1) * size));
+  const source = `The key is ${SECRET} and this is what comes after it. `.repeat(20);
+
+  const streaming = (flags: string) => {
+    const journal = openMemoryJournal();
+    const tools = govern(
+      {
+        *sync(size: number) {
+          yield* pieces(source, size);
+        },
+        async *later(size: number) {
+          yield* pieces(source, size);
+        },
+        web: (size: number) => ReadableStream.from(pieces(source, size)) as ReadableStream<string>,
+      },
+      { flags, workspace, audit: journal },
+    );
+    return { tools, journal };
+  };
+
+  test.each([1, 3, 7, 40, 5000])('a border every %i characters hides nothing, and no item is lost', async (size) => {
+    const { tools, journal } = streaming('');
+    const wanted = pieces(source, size).length;
+    const sync = [...tools.sync(size)];
+    const later = await Array.fromAsync(tools.later(size));
+    const web = await Array.fromAsync(tools.web(size) as unknown as AsyncIterable<string>);
+    for (const items of [sync, later, web]) {
+      const text = items.join('');
+      expect(text).not.toContain(SECRET.slice(4));
+      expect(text.replaceAll('[REDACTED]', SECRET)).toBe(source);
+    }
+    expect([sync.length, later.length]).toEqual([wanted, wanted]);
+    const ended = [...journal.read()].filter(({ type }) => type === 'call-ended');
+    expect(ended).toHaveLength(3);
+    expect(ended.every((event) => JSON.stringify(event).includes('detect_secrets'))).toBe(true);
+  });
+
+  test('block ends a stream before the secret, whichever kind it is', async () => {
+    const { tools, journal } = streaming('secrets=block');
+    const got: string[] = [];
+    expect(() => {
+      for (const item of tools.sync(3)) got.push(item);
+    }).toThrow(PolicyBlockError);
+    await expect(
+      (async () => {
+        for await (const item of tools.later(3)) got.push(item);
+      })(),
+    ).rejects.toBeInstanceOf(PolicyBlockError);
+    await expect(
+      (async () => {
+        for await (const item of tools.web(3) as unknown as AsyncIterable<string>) got.push(item);
+      })(),
+    ).rejects.toBeInstanceOf(PolicyBlockError);
+    expect(got.join('')).not.toContain(SECRET.slice(4));
+    const ended = [...journal.read()].filter(({ type }) => type === 'call-ended');
+    expect(ended.map((event) => (event as { blocked?: boolean }).blocked)).toEqual([true, true, true]);
+  });
+
+  test('values that are no text go on one by one, at once', () => {
+    const { numbers } = govern(
+      {
+        *numbers() {
+          yield 1;
+          yield { note: SECRET };
+          yield 3;
+        },
+      },
+      { flags: '', workspace, audit: false },
+    );
+    const running = numbers();
+    expect([running.next().value, running.next().value, running.next().value]).toEqual([1, { note: '[REDACTED]' }, 3]);
+  });
+});

@@ -481,7 +481,7 @@ describe('integrity', () => {
       options(''),
     );
     expect(await tool.execute({})).toBe(1);
-    (inputSchema.properties.a).type = 'number';
+    inputSchema.properties.a.type = 'number';
     const violation = await tool.execute({}).catch((error: unknown) => error);
     expect(violation).toBeInstanceOf(ToolIntegrityViolation);
     expect(violation).toMatchObject({ toolName: 'tool', violation: expect.stringContaining('schema') as string });
@@ -586,10 +586,7 @@ describe('arguments', () => {
       '~standard': { version: 1 as const, vendor: 'test', validate },
     });
     const make = (validate: (value: unknown) => unknown, execute: (input?: unknown) => unknown) =>
-      govern(
-        [{ name: 't', description: '', input: schema(validate), execute: execute }],
-        options(''),
-      )[0];
+      govern([{ name: 't', description: '', input: schema(validate), execute: execute }], options(''))[0];
     const throwing = make(
       () => {
         throw new Error('boom');

@@ -102,9 +102,9 @@ export const main = async (argv: readonly string[]): Promise<number> => {
 
 const codeOf = (error: unknown): number => {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
-  const { name, message, code } = error as { name?: string; message?: string; code?: string };
+  const { name, message } = error as { name?: string; message?: string };
   note(`tappass: ${message ?? String(error)}`);
-  if (error instanceof UsageError || code?.startsWith('TAPPASS_CONFIG') === true) return EXIT.usage;
+  if (error instanceof UsageError || name === 'TapPassConfigError') return EXIT.usage;
   if (name === 'PolicyBlockError' || name === 'ToolIntegrityViolation') return EXIT.blocked;
   if (name === 'TrustTierDenied') return EXIT.unenforceable;
   return EXIT.failed;

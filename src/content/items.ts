@@ -1,0 +1,85 @@
+/**
+ * A stream whose pieces must keep their number and order: what a generator yields. Texts are held back just far enough
+ * that a match across several of them is seen; each comes out as the item it went in, its part of a match masked.
+ */
+import type { Findings } from '../model/content.ts';
+import type { ContentScanner } from './scanner.ts';
+import { maskOf, type Span } from './spans.ts';
+
+/** How many characters of text are held back behind the last item that was given on. */
+const WINDOW = 256;
+/** Text already given on that is kept as context: names and labels stand in it. */
+const CONTEXT = 512;
+/** Longest word or open secret that is waited for; a longer one is masked as far as it goes. */
+const LONGEST_HELD = 65_536;
+
+export class ItemWindow {
+  readonly #scanner: ContentScanner;
+  readonly #found: (findings: Findings) => void;
+  #context = '';
+  #held: string[] = [];
+
+  constructor(scanner: ContentScanner, found: (findings: Findings) => void) {
+    this.#scanner = scanner;
+    this.#found = found;
+  }
+
+  /** What may be given on now; a value that is no text ends the text before it. */
+  push(value: unknown): readonly unknown[] {
+    if (typeof value !== 'string') return [...this.end(), value];
+    this.#held.push(value);
+    const length = this.#length();
+    return length <= WINDOW ? [] : this.#release(length - WINDOW);
+  }
+
+  end(): readonly unknown[] {
+    return this.#held.length === 0 ? [] : this.#release(this.#length());
+  }
+
+  #length(): number {
+    return this.#held.reduce((sum, item) => sum + item.length, 0);
+  }
+
+  /** Gives on the items that end before `wanted`, counted from the first held character. */
+  #release(wanted: number): readonly unknown[] {
+    const base = this.#context.length;
+    const text = this.#context + this.#held.join('');
+    const last = base + wanted >= text.length;
+    const { spans, findings } = this.#scanner.inspect(text);
+    let limit = base + wanted;
+    if (!last) {
+      const crossing = spans.find(({ start, end }) => start < limit && end > limit && end - start <= LONGEST_HELD);
+      if (crossing !== undefined) limit = crossing.start;
+      const floor = Math.max(base, limit - LONGEST_HELD);
+      let word = limit;
+      while (word > floor && !/\s/u.test(text.charAt(word - 1))) word -= 1;
+      if (word > floor) limit = word;
+    }
+    const out: string[] = [];
+    let at = base;
+    while (this.#held.length > 0) {
+      const [item = ''] = this.#held;
+      if (at + item.length > limit && !last) break;
+      out.push(masked(text, at, at + item.length, spans));
+      at += item.length;
+      this.#held.shift();
+    }
+    const fresh = findings.filter(({ start, end }) => end > base && start < at);
+    if (fresh.length > 0) this.#found(fresh);
+    this.#context = text.slice(Math.max(0, at - CONTEXT), at);
+    return out;
+  }
+}
+
+/** One item's part of the text; the mask stands in the item in which its match begins. */
+const masked = (text: string, from: number, to: number, spans: readonly Span[]): string => {
+  let out = '';
+  let at = from;
+  for (const span of spans) {
+    if (span.end <= from || span.start >= to) continue;
+    if (span.start > at) out += text.slice(at, span.start);
+    if (span.start >= from) out += maskOf(span);
+    at = Math.min(span.end, to);
+  }
+  return at < to ? out + text.slice(at, to) : out;
+};
