@@ -237,7 +237,7 @@ const driveReadable = (run: Run, body: ReadableStream<unknown>): ReadableStream<
     flush: finishOnce,
     cancel: finishOnce,
     // `cancel` is newer than the types of Node's streams.
-  } as ConstructorParameters<typeof TransformStream<unknown, unknown>>[0]);
+  });
   const refuse = (controller: TransformStreamDefaultController): void => {
     finishOnce();
     try {

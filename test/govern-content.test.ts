@@ -184,7 +184,7 @@ describe('streams', () => {
         async *later(size: number) {
           yield* pieces(source, size);
         },
-        web: (size: number) => ReadableStream.from(pieces(source, size)) as ReadableStream<string>,
+        web: (size: number) => ReadableStream.from(pieces(source, size)),
       },
       { flags, workspace, audit: journal },
     );
