@@ -70,7 +70,7 @@ export const reportOf = (prepared: PreparedCommand, profile: CompiledProfile, en
           detail: `uid ${process.geteuid?.() ?? -1}, without Linux capabilities`,
         }
       : full('identity', `uid ${prepared.identity.uid}`),
-    ...limitLayers(profile),
+    ...limitLayers(profile, ran && end.watched),
     ...profile.namespaces
       .filter((name) => name !== 'user')
       .map((name): LayerReport => ({
@@ -88,18 +88,20 @@ export const reportOf = (prepared: PreparedCommand, profile: CompiledProfile, en
 };
 
 /** Resident memory, processes and processor time are read every 25 ms: a short burst can exceed them. */
-const limitLayers = ({ limits }: CompiledProfile): readonly LayerReport[] =>
+const limitLayers = ({ limits }: CompiledProfile, watched: boolean): readonly LayerReport[] =>
   (['memoryMb', 'pids', 'cpuSeconds', 'fileSizeMb'] as const)
     .filter((name) => limits[name] !== undefined)
-    .map((name) => ({
-      layer: `limit-${name}`,
-      requested: true,
-      enforced: name === 'fileSizeMb' ? 'full' : 'partial',
-      detail:
-        name === 'fileSizeMb'
-          ? `rlimit ${limits[name]} per file`
-          : `${limits[name]}, over all processes, looked at every 25 ms`,
-    }));
+    .map((name): LayerReport => {
+      const layer = `limit-${name}`;
+      const limit = String(limits[name]);
+      if (name === 'fileSizeMb') return full(layer, `rlimit ${limit} per file`);
+      if (watched) {
+        const detail = `${limit}, over all processes, looked at every 25 ms`;
+        return { layer, requested: true, enforced: 'partial', detail };
+      }
+      const detail = 'a sandbox around this process hides /proc: the processes of a command cannot be counted';
+      return { layer, requested: true, enforced: 'none', detail };
+    });
 
 /** Steps whose failure is this host's, not the command's: what it then lacks, in the words of profiles. */
 const HOST_LACKS: Partial<Record<LaunchStep, string>> = {

@@ -1,6 +1,5 @@
 /** The door to database tools: `sqlTools` for agents, `governPool` for programs that hand a `pg` pool to their own tools. */
 import { randomUUID } from 'node:crypto';
-import { PGlite } from '@electric-sql/pglite';
 import * as z from 'zod';
 import { openSqlBroker } from './broker/sql.ts';
 import type { SqlBroker } from './broker/sql.ts';
@@ -59,6 +58,12 @@ interface Prepared {
 /** How long a grant made here lives beyond the statement's own time, in milliseconds. */
 const GRANT_SLACK_MS = 5000;
 
+/** Loaded when it is needed: 27 MB that most programs do without. */
+const embedded = async (): Promise<unknown> => {
+  const { PGlite } = await import('@electric-sql/pglite');
+  return PGlite.create();
+};
+
 /** The broker and the judge of one connection. */
 const createRunner = ({
   connection,
@@ -67,8 +72,7 @@ const createRunner = ({
   timeoutMs = 30_000,
 }: SqlToolsOptions) => {
   let broker: Promise<SqlBroker> | undefined;
-  const opened = (): Promise<SqlBroker> =>
-    (broker ??= (async () => openSqlBroker(connection ?? (await PGlite.create())))());
+  const opened = (): Promise<SqlBroker> => (broker ??= (async () => openSqlBroker(connection ?? (await embedded())))());
   const judge = async (text: string, at: DbFlag): Promise<SqlDecision> => {
     prepareSqlNow();
     const broker = await opened();

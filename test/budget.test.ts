@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, describe, expect, test } from 'vitest';
 import { createBudget, createMemoryLedger, createRepeatGuard, openSqliteLedger } from '../src/budget.ts';
 import type { LedgerStore } from '../src/model/budget.ts';
@@ -103,6 +105,22 @@ test('two openings of one file share one budget', () => {
   expect(one.reserve(ann, 's', { usd: 0.7 }, noon).reservation).toBeDefined();
   expect(two.reserve(ann, 's', { usd: 0.7 }, noon).reservation).toBeUndefined();
   expect(two.reserve(ann, 's', { usd: 0.3 }, noon).reservation).toBeDefined();
+});
+
+test('processes that spend from one file at the same time never overshoot', async () => {
+  const path = join(directory, 'processes.db');
+  openSqliteLedger(path).close();
+  const door = resolve(import.meta.dirname, '..', 'src', 'budget.ts');
+  const program = `
+    const { createBudget, openSqliteLedger } = await import(${JSON.stringify(door)});
+    const budget = createBudget({ flag: 'dev', store: openSqliteLedger(${JSON.stringify(path)}) });
+    let admitted = 0;
+    for (let call = 0; call < 60; call += 1) if (budget.reserve({ agent: 'ann' }, 's', { usd: 0.01 }, ${noon}).reservation) admitted += 1;
+    process.stdout.write(String(admitted));`;
+  const run = async (): Promise<number> =>
+    Number((await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program])).stdout);
+  const admitted = await Promise.all([run(), run(), run()]);
+  expect(admitted.reduce((sum, count) => sum + count, 0)).toBe(100);
 });
 
 test('the same call repeated too often is a detection; other arguments, sessions and later times are not', () => {

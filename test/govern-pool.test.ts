@@ -1,9 +1,14 @@
 import { PGlite } from '@electric-sql/pglite';
 import * as pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { governPool } from '../src/sql-tools.ts';
 import { servePglite } from './broker/pglite-server.ts';
 import type { PgliteServer } from './broker/pglite-server.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
+
+/** PGlite compiles 27 MB of WebAssembly, which takes its time on a busy machine. */
+const START_MS = 240_000;
 
 let db: PGlite;
 let server: PgliteServer;
@@ -18,7 +23,7 @@ beforeAll(async () => {
   `);
   server = await servePglite(db);
   raw = new pg.Pool({ host: '127.0.0.1', port: server.port, user: 'postgres', database: 'postgres', max: 1 });
-});
+}, START_MS);
 
 afterAll(async () => {
   await raw.end();

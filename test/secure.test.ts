@@ -180,6 +180,20 @@ describe('after the lock-down', () => {
     expect(seen).toEqual({ inner: ['exited', 'inside'], outer: ['exited', 1] });
   });
 
+  test('a daemon does not outlive its command there either, and limits that cannot be watched are reported', async () => {
+    const seen = json(
+      script(`
+        const { runCommand } = await import(${JSON.stringify(join(import.meta.dirname, '..', 'src', 'run-command.ts'))});
+        secure({ tier: 'worker', workspace, commands: [process.execPath] });
+        const daemon = "require('child_process').spawn('sleep', ['4343'], { detached: true, stdio: 'ignore' }).unref()";
+        const { status, exitCode, usage, report } = await runCommand([process.execPath, '-e', daemon], { workspace, commands: [process.execPath] });
+        const memory = report.layers.find(({ layer }) => layer === 'limit-memoryMb');
+        console.log(JSON.stringify({ status, exitCode, leftovers: usage.leftovers, memory: memory.enforced }));`),
+    );
+    expect(seen).toEqual({ status: 'exited', exitCode: 0, leftovers: 1, memory: 'none' });
+    expect(spawnSync('pgrep', ['-f', 'sleep 4343'], { encoding: 'utf8' }).stdout).toBe('');
+  });
+
   test('os.tmpdir() of a worker can be written, the shared one cannot', () => {
     const seen = json(
       script(`

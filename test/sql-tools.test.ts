@@ -1,13 +1,18 @@
 import { DatabaseSync } from 'node:sqlite';
 import { PGlite } from '@electric-sql/pglite';
 import * as pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { openSqlBroker } from '../src/broker/sql.ts';
 import { grantFor } from '../src/model/grant.ts';
 import { harmlessFunctionsOf, sqlTools } from '../src/sql-tools.ts';
 import type { SqlToolsOptions } from '../src/sql-tools.ts';
 import { servePglite } from './broker/pglite-server.ts';
 import type { PgliteServer } from './broker/pglite-server.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
+
+/** PGlite compiles 27 MB of WebAssembly, which takes its time on a busy machine. */
+const START_MS = 240_000;
 
 let db: PGlite;
 let server: PgliteServer;
@@ -22,11 +27,14 @@ beforeAll(async () => {
     CREATE FUNCTION purge() RETURNS bigint LANGUAGE sql AS 'WITH d AS (DELETE FROM users RETURNING 1) SELECT count(*) FROM d';
     CREATE FUNCTION sneaky() RETURNS bigint LANGUAGE plpgsql STABLE AS 'BEGIN RETURN purge(); END';
     CREATE SCHEMA evil;
+    CREATE FUNCTION evil_step(int, int) RETURNS int LANGUAGE sql AS 'SELECT purge()::int + $1 + $2';
+    CREATE AGGREGATE evil_sum(int) (SFUNC = evil_step, STYPE = int, INITCOND = '0');
+    CREATE AGGREGATE good_sum(int) (SFUNC = int4pl, STYPE = int, INITCOND = '0');
     CREATE FUNCTION public.upper(int) RETURNS bigint LANGUAGE sql AS 'SELECT purge()';
   `);
   server = await servePglite(db);
   pool = new pg.Pool({ host: '127.0.0.1', port: server.port, user: 'postgres', database: 'postgres', max: 1 });
-});
+}, START_MS);
 
 afterAll(async () => {
   await pool.end();
@@ -170,6 +178,13 @@ describe('what the catalogue of the connection says', () => {
     await expect(run({ connection: db }, 'SELECT purge()')).rejects.toThrow('purge');
     expect(await harmlessFunctionsOf(db)).toContain('public.twice');
     expect(await harmlessFunctionsOf(db)).not.toContain('purge');
+  });
+  test('an aggregate is as VOLATILE as what it is made of', async () => {
+    await expect(run({ connection: db }, 'SELECT good_sum(id) AS x FROM users')).resolves.toMatchObject({
+      rows: [{ x: 500_500 }],
+    });
+    await expect(run({ connection: db }, 'SELECT evil_sum(id) FROM users')).rejects.toThrow('evil_sum');
+    expect(await count()).toBe(1000);
   });
   test("a VOLATILE function with the name of one of PostgreSQL's own takes the name away", async () => {
     await expect(run({ connection: db }, 'SELECT upper(1)')).rejects.toThrow('upper');

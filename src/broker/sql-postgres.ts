@@ -85,7 +85,11 @@ export const postgresBackend = (connection: Parameters<typeof openSession>[0]): 
  */
 const CATALOGUE = `
   SELECT 'function' AS kind, n.nspname AS schema, p.proname AS name,
-    pg_catalog.bool_or(p.provolatile = 'v' OR p.prokind = 'p') AS volatile,
+    -- An aggregate is IMMUTABLE by itself, whatever its functions are.
+    pg_catalog.bool_or(p.provolatile = 'v' OR p.prokind = 'p' OR EXISTS (
+      SELECT 1 FROM pg_catalog.pg_aggregate a JOIN pg_catalog.pg_proc s ON s.oid IN (a.aggtransfn, a.aggfinalfn,
+        a.aggcombinefn, a.aggserialfn, a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn)
+      WHERE a.aggfnoid = p.oid AND s.provolatile = 'v')) AS volatile,
     pg_catalog.bool_or(p.provolatile = 'v' AND 1 BETWEEN p.pronargs - p.pronargdefaults AND p.pronargs) AS attribute
   FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
   WHERE n.nspname <> 'pg_catalog' GROUP BY 2, 3

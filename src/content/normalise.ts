@@ -82,12 +82,10 @@ class Builder {
     this.#length += 1;
   }
 
+  /** UTF-16 in the byte order of every machine that Node runs on. */
   done(): DerivedText {
-    const parts: string[] = [];
-    for (let at = 0; at < this.#length; at += 8_192) {
-      parts.push(String.fromCharCode(...this.#units.subarray(at, Math.min(this.#length, at + 8_192))));
-    }
-    return { text: parts.join(''), starts: this.#starts, ends: this.#ends };
+    const text = new TextDecoder('utf-16le', { ignoreBOM: true }).decode(this.#units.subarray(0, this.#length));
+    return { text, starts: this.#starts, ends: this.#ends };
   }
 
   #grow(): void {

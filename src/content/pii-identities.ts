@@ -73,10 +73,10 @@ const TOKENS_BY_LENGTH: readonly (typeof TOKEN_RULES)[] = Array.from({ length: L
 const matchToken = (view: TextView, start: number, end: number): boolean => {
   if (start > 0 && (kind(view.text, start - 1) & (ALNUM | UNDERSCORE)) !== 0) return false;
   if ((kind(view.text, end) & (ALNUM | UNDERSCORE)) !== 0) return false;
+  if (end - start < 9 || end - start > LONGEST_TOKEN) return false;
   const token = view.text.slice(start, end);
-  const compact = token.replaceAll('-', '');
+  const compact = token.includes('-') ? token.replaceAll('-', '') : token;
   const upper = compact.toUpperCase();
-  if (compact.length < 9 || compact.length > LONGEST_TOKEN) return false;
   for (const rule of TOKENS_BY_LENGTH[compact.length] ?? []) {
     const subject = rule.type === 'CRYPTO_ADDRESS' ? compact : upper;
     if (rule.pattern.test(subject) && rule.proves(subject) && spokenOf(view, rule, start, end)) {

@@ -43,6 +43,10 @@ const matchChain = (view: TextView, start: number): number => {
   const { text } = view;
   const groups = readChain(text, start);
   let index = 0;
+  let digits = 0;
+  for (const group of groups) digits += group.end - group.start;
+  // The shortest of all is a telephone of six digits; an IPv4 address may have four, in as many groups.
+  if (digits < 6 && groups.length < 4) return (groups.at(-1) as Group).end;
   while (index < groups.length) {
     const group = groups[index] as Group;
     if (group.end - group.start <= 3 && text[group.end] === '.' && ipv4End(text, group.start) !== -1) {

@@ -101,7 +101,7 @@ export const matchPhone = (view: TextView, groups: readonly Group[], from: numbe
   const width = first.end - first.start;
   const second = groups[from + 1];
   const shaped =
-    text[first.start] === '0' ||
+    (text[first.start] === '0' && text[first.start + 1] !== '0') ||
     width === 3 ||
     width === 1 ||
     width >= 10 ||

@@ -70,7 +70,8 @@ const isCompound = (value: string): boolean => {
 /** Letters that change case more often than words do: `sudAYxqVIhaWXi`. */
 export const isJumbled = (value: string): boolean => {
   const changes = value.match(/[a-z](?=[A-Z])|[A-Z](?=[a-z])/gu)?.length ?? 0;
-  return value.length >= 10 && changes >= value.length * 0.36;
+  const shouts = value.match(/[A-Z]{2,}/gu)?.length ?? 0;
+  return value.length >= 10 && changes >= value.length * 0.36 && shouts >= 2;
 };
 
 /** The alphabet, or ten digits in order: a table of characters, or an example. */

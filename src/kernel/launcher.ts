@@ -69,6 +69,8 @@ export type LaunchEnd =
       readonly leftovers: number;
       readonly usage: LaunchUsage;
       readonly namespaces: readonly Namespace[];
+      /** False where /proc is out of reach: then limits over several processes were not looked at. */
+      readonly watched: boolean;
     };
 
 export interface Launched {
@@ -167,15 +169,17 @@ const listen = (channel: Socket, onEnd: () => void): Pick<Launched, 'started' | 
   const ended = Promise.withResolvers<LaunchEnd>();
   let pending = Buffer.alloc(0);
   let held: readonly Namespace[] = [];
+  let watched = false;
   channel.on('data', (chunk: Buffer) => {
     pending = Buffer.concat([pending, chunk]);
     for (; pending.length >= REPORT_BYTES; pending = pending.subarray(REPORT_BYTES)) {
       const kind = pending.readInt32LE(0);
       if (kind === REPORT.started) {
         held = namespacesOf(pending.readInt32LE(8));
+        watched = pending.readInt32LE(12) === 1;
         started.resolve(true);
       } else {
-        ended.resolve(kind === REPORT.ended ? endOf(pending, held) : failureOf(pending));
+        ended.resolve(kind === REPORT.ended ? endOf(pending, held, watched) : failureOf(pending));
       }
     }
   });
@@ -199,7 +203,7 @@ const failureOf = (report: Buffer): LaunchEnd => ({
   index: report.readInt32LE(12),
 });
 
-const endOf = (report: Buffer, namespaces: readonly Namespace[]): LaunchEnd => ({
+const endOf = (report: Buffer, namespaces: readonly Namespace[], watched: boolean): LaunchEnd => ({
   kind: 'ended',
   ...exitOf(report.readInt32LE(4)),
   reason: REASONS[report.readInt32LE(8)] ?? 'killed',
@@ -210,6 +214,7 @@ const endOf = (report: Buffer, namespaces: readonly Namespace[]): LaunchEnd => (
     peakMemoryMb: Number(report.readBigUInt64LE(32)) / 1024,
   },
   namespaces,
+  watched,
 });
 
 const namespacesOf = (flags: number): readonly Namespace[] =>

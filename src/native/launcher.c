@@ -137,6 +137,7 @@ static void take_errors(struct supervised *state)
 		.kind = REPORT_STARTED,
 		.first = state->command,
 		.second = (int32_t)namespaces_held,
+		.index = namespaces_held & CLONE_NEWPID || can_see_tree(),
 	});
 }
 

@@ -41,7 +41,7 @@ struct report_record {
 	uint32_t kind;
 	int32_t first;   /* FAILED: step. STARTED: pid of the first process. ENDED: its wait status. */
 	int32_t second;  /* FAILED: errno. STARTED: CLONE_NEW* that hold. ENDED: enum reason. */
-	uint32_t index;  /* FAILED: which rule. ENDED: descendants that had to be killed. */
+	uint32_t index;  /* FAILED: which rule. STARTED: 1 when the tree can be watched. ENDED: descendants that had to be killed. */
 	uint64_t user_us;
 	uint64_t system_us;
 	uint64_t peak_rss_kb;
@@ -115,6 +115,9 @@ struct tree_usage {
 
 /* All living descendants of this process, from /proc. Signals each when `signal` is not 0. */
 size_t walk_tree(int signal, struct tree_usage *usage);
+
+/* False inside another sandbox that hides /proc: then nothing is watched, and the report says so. */
+bool can_see_tree(void);
 
 /* Returns when no descendant is left: the proof is ECHILD, since orphans become children of a subreaper or pid 1. */
 uint32_t kill_tree(bool own_pid_namespace);

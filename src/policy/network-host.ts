@@ -48,12 +48,22 @@ export const readUrl = (text: string): ReadUrl => {
   return { destination: { scheme, host, port, isAddress: rangeOf(host) !== undefined } };
 };
 
+/** Clients also take `//host` and a bare `host/path`: where those lead is seen as they would. */
 const withSeen = (fault: string, text: string): ReadUrl => {
-  try {
-    return { fault, seen: new URL(text).hostname };
-  } catch {
-    return { fault };
+  const guesses = [
+    text,
+    ...(text.startsWith('//') ? [`http:${text}`] : []),
+    ...(/^[\w[]/u.test(text) ? [`http://${text}`] : []),
+  ];
+  for (const guess of guesses) {
+    try {
+      const { hostname } = new URL(guess);
+      if (hostname !== '') return { fault, seen: hostname };
+    } catch {
+      // Not a URL in this spelling.
+    }
   }
+  return { fault };
 };
 
 /** `undefined` for what two clients could take for different hosts, odd spellings of IPv4 addresses first of all. */

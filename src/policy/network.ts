@@ -18,6 +18,7 @@ const STEP = 'check_exfiltration';
 
 /** Judges the URL as it stands. What a name resolves to is for the broker that dials it. */
 export const decideNetwork = (effect: NetworkEffect, { allowedDomains }: NetworkOptions = {}): Ruling => {
+  if (effect.url.includes('\0')) return denyRuling(STEP, 'network.url-ambiguous', 'the URL cannot be read');
   const read = readUrl(effect.url);
   if (allowedDomains === undefined) return decideUnconfigured(effect, read);
   const { rules, faults } = compileDomains(allowedDomains);

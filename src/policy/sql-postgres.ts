@@ -5,8 +5,9 @@ import { namesFor } from './sql-names.ts';
 import type { SqlParser } from './sql-parser.ts';
 import { backslashReading, scanSql } from './sql-scan.ts';
 import { listOf, treeOf } from './sql-tree.ts';
-import { judgeStatement } from './sql-walk.ts';
-import type { Fault, JudgedLevel, Judgement } from './sql-walk.ts';
+import { judgeStatement } from './sql-statement.ts';
+import type { Judgement } from './sql-statement.ts';
+import type { Fault, JudgedLevel } from './sql-walk.ts';
 
 export type SqlJudge = (text: string, level: JudgedLevel) => SqlDecision;
 

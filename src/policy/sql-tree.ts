@@ -48,9 +48,14 @@ export const isConstant = (value: unknown): boolean => {
   );
 };
 
-/** A string, number, parameter or an array of them: a cast of it runs an input function, never a cast of the program's. */
+/**
+ * A string, NULL, a parameter or an array of them: a cast of it runs an input function. That of a number can run a cast
+ * function of the program's.
+ */
 export const isLiteral = (value: unknown): boolean => {
-  if (inside(value, 'A_Const') !== undefined || inside(value, 'ParamRef') !== undefined) return true;
+  const constant = inside(value, 'A_Const');
+  if (constant !== undefined) return constant['sval'] !== undefined || constant['isnull'] === true;
+  if (inside(value, 'ParamRef') !== undefined) return true;
   const array = inside(value, 'A_ArrayExpr');
   return array !== undefined && listOf(array['elements']).every(isLiteral);
 };

@@ -1,23 +1,12 @@
 /** Walks the parse tree of one PostgreSQL statement and says what it does. */
-import type { SqlAccess, SqlStatement } from '../model/sql.ts';
+import type { SqlAccess } from '../model/sql.ts';
 import { SQL_ACCESSES } from '../model/sql.ts';
 import { NODE_FIELDS } from './sql/node-fields.ts';
 import type { NodeType } from './sql/node-fields.ts';
 import { isDeniedView, isSystemRelation, nameOf } from './sql-names.ts';
 import type { Names, SqlName } from './sql-names.ts';
 import { CLOSED_STATEMENTS, OPEN_STATEMENTS, PARTS } from './sql-rules.ts';
-import {
-  inside,
-  isConstant,
-  isLiteral,
-  listOf,
-  nameParts,
-  partsOf,
-  relationsIn,
-  shown,
-  textOf,
-  treeOf,
-} from './sql-tree.ts';
+import { inside, isConstant, isLiteral, listOf, nameParts, partsOf, shown, textOf, treeOf } from './sql-tree.ts';
 import type { Tree } from './sql-tree.ts';
 
 export type JudgedLevel = 'read_only' | 'safe_write';
@@ -25,13 +14,6 @@ export type JudgedLevel = 'read_only' | 'safe_write';
 export interface Fault {
   readonly code: string;
   readonly reason: string;
-}
-
-export interface Judgement {
-  readonly statement: SqlStatement;
-  readonly fault?: Fault;
-  /** Tables that an UPDATE changes in every row. */
-  readonly massUpdates: readonly string[];
 }
 
 const ALLOWS: Readonly<Record<JudgedLevel, { readonly accesses: readonly SqlAccess[]; readonly text: string }>> = {
@@ -61,7 +43,7 @@ interface Rule {
 }
 
 /** The state of the walk through one statement. */
-class Walk {
+export class Walk {
   readonly relations = new Set<string>();
   readonly functions = new Set<string>();
   readonly massUpdates: string[] = [];
@@ -355,53 +337,3 @@ const rules: ReadonlyMap<NodeType, Rule> = (() => {
   }
   return result;
 })();
-
-const TRANSACTION_VERBS: Readonly<Record<string, string>> = { TRANS_STMT_BEGIN: 'BEGIN', TRANS_STMT_START: 'START' };
-
-/** The first word of a closed statement, where its node has more than one. */
-const closedVerb = (type: string, verb: string, node: Tree): string => {
-  if (type === 'TransactionStmt') {
-    const kind = String(node['kind']);
-    return TRANSACTION_VERBS[kind] ?? kind.replace('TRANS_STMT_', '').split('_')[0] ?? verb;
-  }
-  if (type === 'VariableSetStmt') return String(node['kind']).includes('RESET') ? 'RESET' : verb;
-  if (type === 'GrantStmt' || type === 'GrantRoleStmt') return node['is_grant'] === true ? verb : 'REVOKE';
-  return verb;
-};
-
-const closedRelations = (type: string, node: Tree, into: Set<string>): void => {
-  relationsIn(node, into);
-  if (type !== 'DropStmt') return;
-  for (const object of listOf(node['objects'])) {
-    const name = nameParts(inside(object, 'List')?.['items']).join('.');
-    if (name !== '') into.add(shown(name));
-  }
-};
-
-/** Judges one element of the parser's `stmts`. */
-export const judgeStatement = (raw: unknown, level: JudgedLevel, names: Names): Judgement => {
-  const statement = treeOf(treeOf(raw)?.['stmt']) ?? {};
-  const [type = ''] = Object.keys(statement);
-  const node = treeOf(statement[type]) ?? {};
-  const walk = new Walk(level, names);
-  const open = OPEN_STATEMENTS[type as keyof typeof OPEN_STATEMENTS] as readonly [string, SqlAccess] | undefined;
-  const closed = CLOSED_STATEMENTS[type as keyof typeof CLOSED_STATEMENTS] as readonly [string, SqlAccess] | undefined;
-  let verb = open?.[0] ?? shown(type);
-  if (open !== undefined) walk.nodes(statement);
-  else if (closed !== undefined) {
-    verb = closedVerb(type, closed[0], node);
-    closedRelations(type, node, walk.relations);
-    const on = walk.relations.size === 0 ? '' : ` on ${[...walk.relations].slice(0, 3).join(', ')}`;
-    walk.does(closed[1], `${verb}${on}`);
-  } else walk.deny('syntax-unknown', `the statement ${verb} is not known`);
-  const { fault } = walk;
-  const said = {
-    verb,
-    access: walk.access,
-    relations: Object.freeze([...walk.relations]),
-    functions: Object.freeze([...walk.functions]),
-  };
-  const { massUpdates } = walk;
-  if (fault === undefined) return { statement: Object.freeze({ ...said, allowed: true }), massUpdates };
-  return { statement: Object.freeze({ ...said, allowed: false, reason: fault.reason }), fault, massUpdates };
-};

@@ -1,7 +1,7 @@
 /**
  * PostgreSQL's own regression suite against the deciders and the embedded engine. Its files are not part of this project:
  * put `src/test/regress/sql/*.sql` of PostgreSQL 18 into `.cache/postgres-regress` (or name their folder), then
- * `node test/bench/sql-regress.ts [folder]`. Each file runs in its own schema; what a level allows is watched.
+ * `node test/bench/sql-regress.ts [folder [file…]]`. Each file runs in its own schema; what a level allows is watched.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -42,8 +42,9 @@ const MEANT = new Set([
   'sql.relation-denied',
 ]);
 const PLAIN = /^(?:\s|--[^\n]*\n|\/\*[\s\S]*?\*\/)*(select|insert|update)\b/iu;
+const only = process.argv.slice(3);
 const files = readdirSync(folder)
-  .filter((name) => name.endsWith('.sql'))
+  .filter((name) => name.endsWith('.sql') && (only.length === 0 || only.includes(name)))
   .sort();
 const totals = {
   statements: 0,

@@ -99,6 +99,12 @@ describe('without a list', () => {
       'http://metadata.google.internal/',
       'http://[fe80::1]/',
       'http://user@169.254.169.254/',
+      '//169.254.169.254/',
+      '169.254.169.254/latest',
+      'http:169.254.169.254',
+      ' http://169.254.169.254',
+      'http:\\\\169.254.169.254',
+      '\0object',
     ]) {
       expect([url, judge(url).outcome]).toEqual([url, 'deny']);
     }

@@ -3,14 +3,19 @@
  * are run in PGlite. `TAPPASS_FUZZ` multiplies their number, `TAPPASS_SEED` chooses others.
  */
 import { PGlite } from '@electric-sql/pglite';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { prepareSqlNow } from '../../src/check-sql.ts';
 import { judgeSql } from '../../src/policy/sql.ts';
 import { HARMLESS_FUNCTIONS } from '../../src/policy/sql/functions.ts';
 import { FUZZ_SCHEMA, fuzzSql } from './sql-fuzzer.ts';
 
+vi.setConfig({ testTimeout: 240_000 });
+
 const FACTOR = Number(process.env['TAPPASS_FUZZ'] ?? 1);
 const SEED = Number(process.env['TAPPASS_SEED'] ?? 20_260_101);
+
+/** PGlite compiles 27 MB of WebAssembly, which takes its time on a busy machine. */
+const START_MS = 240_000;
 
 let db: PGlite;
 
@@ -18,7 +23,7 @@ beforeAll(async () => {
   prepareSqlNow();
   db = await PGlite.create();
   await db.exec(FUZZ_SCHEMA);
-});
+}, START_MS);
 afterAll(async () => {
   await db.close();
 });

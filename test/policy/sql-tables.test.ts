@@ -17,7 +17,7 @@ test('the table of nodes is that of the installed grammar', () => {
 test('the table of functions is that of the embedded PostgreSQL and the review', async () => {
   expect(bare(readFileSync(functionsFile, 'utf8'))).toBe(bare(await generateFunctions()));
   expect(HARMLESS_FUNCTIONS.split(/\s+/u).length).toBeGreaterThan(2000);
-});
+}, 240_000);
 
 test('every node has exactly one rule', () => {
   const ruled = [...PARTS, ...NEVER, ...Object.keys(OPEN_STATEMENTS), ...Object.keys(CLOSED_STATEMENTS)];
