@@ -14,7 +14,7 @@ import { MAX_FRAME_BYTES, MEMORY_MB } from './limits.ts';
 import type { HostMessage, LockMessage, ParentMessage, RunMessage } from './message.ts';
 
 /** Isolates kept ready. Each costs about 1.5 ms to make and 1 MB to keep. */
-const RESERVE = 4;
+const RESERVE = 2;
 
 const vm = createRequire(import.meta.url)('isolated-vm') as typeof ivm;
 // Standard input and output are the channel: two pipes, so that there is no socket to pass descriptors over.

@@ -5,7 +5,7 @@ import type { CodeLimits } from './limits.ts';
 import type { LogLevel } from './message.ts';
 import { originalPosition, type Move, type Position } from './edits.ts';
 import { HostUnavailable, type Pool, type Running } from './pool.ts';
-import type { Language, Preparation, ProgramSource, SourceFault } from './prepare.ts';
+import { programCode, type Language, type Preparation, type ProgramSource, type SourceFault } from './prepare.ts';
 import { prepareBounded } from './prepare-bounded.ts';
 import { mapStack } from './stack.ts';
 import type { CallableTool } from './tools.ts';
@@ -164,7 +164,7 @@ class Run implements HostRun {
       logLines,
       ...(input === undefined ? {} : { input }),
     };
-    let program: ProgramSource = { source, file, language, modules, sourceBytes, config };
+    let program: ProgramSource = { source, file, language, modules, sourceBytes };
     let prepared = await prepareBounded(program);
     for (let bundled = 0; bundled < MAX_PACKAGES; bundled += 1) {
       const missing = 'fault' in prepared ? prepared.fault.missing : undefined;
@@ -173,7 +173,8 @@ class Run implements HostRun {
       prepared = await prepareBounded(program);
     }
     if (!('fault' in prepared)) {
-      const { code, modules: ready, links, moves } = prepared;
+      const { modules: ready, links } = prepared;
+      const { code, moves } = programCode(prepared, config);
       this.#moves = moves;
       this.message = { code, file, modules: ready, links, timeoutMs, memoryMb, allow: allow.toSorted().join(' ') };
     }

@@ -6,7 +6,7 @@
  */
 import { extname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { NEEDS_TYPES, prepareProgram, type Preparation, type ProgramSource } from './prepare.ts';
+import { NEEDS_TYPES, prepareProgram, type Preparation, type PreparedProgram, type ProgramSource } from './prepare.ts';
 import type { ThreadAnswer } from './prepare-thread.ts';
 
 /** Longest program, in UTF-16 units with its modules, that is prepared on this thread: at its worst some milliseconds. */
@@ -14,11 +14,30 @@ const SHORT = 8 * 1024;
 /** What an honest program of the largest size takes, many times over. */
 const DEADLINE_MS = 10_000;
 
-export const prepareBounded = (program: ProgramSource): Promise<Preparation> => {
+export const prepareBounded = async (program: ProgramSource): Promise<Preparation> => {
   let length = program.source.length;
   for (const source of Object.values(program.modules)) length += source.length;
-  const prepared = length <= SHORT ? prepareProgram(program) : NEEDS_TYPES;
-  return typeof prepared === 'symbol' ? (thread ??= new PreparingThread()).prepare(program) : Promise.resolve(prepared);
+  const key = length <= MOST_KEPT_LENGTH ? keyOf(program) : undefined;
+  const known = key === undefined ? undefined : kept.get(key);
+  if (known !== undefined) return known;
+  const here = length <= SHORT ? prepareProgram(program) : NEEDS_TYPES;
+  const prepared = typeof here === 'symbol' ? await (thread ??= new PreparingThread()).prepare(program) : here;
+  if (key !== undefined && 'body' in prepared) keep(key, prepared);
+  return prepared;
+};
+
+/** A code tool runs the same program at each call. The last programs are kept, 64 of at most 32 KB. */
+const MOST_KEPT = 64;
+const MOST_KEPT_LENGTH = 32 * 1024;
+const kept = new Map<string, PreparedProgram>();
+
+const keyOf = ({ source, file, language, modules, sourceBytes }: ProgramSource): string =>
+  JSON.stringify([file, language, sourceBytes, source, modules]);
+
+const keep = (key: string, program: PreparedProgram): void => {
+  const [oldest] = kept.keys();
+  if (kept.size >= MOST_KEPT && oldest !== undefined) kept.delete(oldest);
+  kept.set(key, program);
 };
 
 interface Job {

@@ -22,11 +22,15 @@ export interface SourceFault {
   readonly missing?: string;
 }
 
+/** A program without what changes from call to call, so that it can be kept for the next one: see `programCode`. */
 export interface PreparedProgram {
-  readonly code: string;
+  /** The name of the parameter that the body keeps its value in. */
+  readonly slot: string;
+  /** The body of an async function. */
+  readonly body: string;
   readonly modules: readonly GuestModule[];
   readonly links: readonly string[];
-  /** For `originalPosition`: from a position in what V8 runs of the program to the author's. */
+  /** For `originalPosition`: from a position in `body` to the author's. */
   readonly moves: readonly Move[];
 }
 
@@ -42,8 +46,6 @@ export interface ProgramSource {
   readonly language: Language | undefined;
   readonly modules: Readonly<Record<string, string>>;
   readonly sourceBytes: number;
-  /** Goes to the guest's runtime as it is. */
-  readonly config: unknown;
 }
 
 type Parsed = { readonly text: string; readonly program: Program } | { readonly fault: SourceFault };
@@ -70,13 +72,23 @@ const prepare = (given: ProgramSource, strip: Strip | undefined): Preparation =>
   const rewritten = rewriteEntry(entry.program, entry.text, edits, given.file);
   if ('fault' in rewritten) return rewritten;
   const { slot, head, tail, links } = rewritten;
-  edits.insert(0, `$$run(${scriptSafe(JSON.stringify(given.config))},async function(${slot}){"use strict";${head}`);
+  if (head !== '') edits.insert(0, head);
   return {
-    code: `${edits.apply()}\n${tail}});`,
+    slot,
+    body: `${edits.apply()}\n${tail}`,
     modules: modules.ready,
     links,
     moves: edits.moves(),
   };
+};
+
+/** The call of `$$run` that V8 runs: `config` goes to the guest's runtime as it is. */
+export const programCode = (
+  { slot, body, moves }: PreparedProgram,
+  config: unknown,
+): { readonly code: string; readonly moves: readonly Move[] } => {
+  const opening = `$$run(${scriptSafe(JSON.stringify(config))},async function(${slot}){"use strict";`;
+  return { code: `${opening}${body}});`, moves: [{ line: 1, column: 1, length: opening.length }, ...moves] };
 };
 
 /** JSON inside a script: U+2028 and U+2029 are line ends to no one since ES2019, and `<!--` opens a comment to some. */

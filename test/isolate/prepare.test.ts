@@ -39,7 +39,7 @@ describe('edits', () => {
 
 describe('preparing', () => {
   const prepare = (source: string) =>
-    prepareBounded({ source, file: 'code.ts', language: undefined, modules: {}, sourceBytes: 100_000, config: {} });
+    prepareBounded({ source, file: 'code.ts', language: undefined, modules: {}, sourceBytes: 100_000 });
 
   test('any text becomes a program or a fault with a position, never a throw', async () => {
     await fc.assert(
@@ -47,7 +47,7 @@ describe('preparing', () => {
         fc.oneof(fc.string(), fc.string({ unit: fc.constantFrom(...'{}()[];=>\n`$/*ab1"\'<!-- '.split('')) })),
         async (source) => {
           const prepared = await prepare(source);
-          const isProgram = 'code' in prepared && prepared.code.split('\n').length >= source.split('\n').length;
+          const isProgram = 'body' in prepared && prepared.body.split('\n').length >= source.split('\n').length;
           const isFault = 'fault' in prepared && prepared.fault.line >= 1 && prepared.fault.column >= 1;
           expect(isProgram !== isFault).toBe(true);
         },
@@ -64,12 +64,26 @@ describe('preparing', () => {
   );
 });
 
+test('a program is prepared once, whatever it is called with, and never for another one', async () => {
+  const given = { source: 'const a: number = 1; a', file: 'a.ts', language: undefined, modules: {}, sourceBytes: 1e6 };
+  const first = await prepareBounded(given);
+  expect(await prepareBounded({ ...given })).toBe(first);
+  for (const other of [
+    { file: 'b.ts' },
+    { language: 'javascript' as const },
+    { modules: { m: '1' } },
+    { sourceBytes: 5 },
+  ]) {
+    expect(await prepareBounded({ ...given, ...other })).not.toBe(first);
+  }
+});
+
 test('a source that breaks the type stripper does not break the next one', async () => {
   const prepare = (source: string) =>
-    prepareBounded({ source, file: 'code.ts', language: 'typescript', modules: {}, sourceBytes: 1e6, config: {} });
+    prepareBounded({ source, file: 'code.ts', language: 'typescript', modules: {}, sourceBytes: 1e6 });
   for (const opening of ['[', '{', '(', 'a?b:', '!', 'let x: A<']) {
     expect(await prepare(opening.repeat(100_000))).toHaveProperty('fault');
-    expect(await prepare('const a: number = 1; a')).toHaveProperty('code');
+    expect(await prepare('const a: number = 1; a')).toHaveProperty('body');
   }
 });
 
