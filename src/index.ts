@@ -26,7 +26,18 @@ export type { CommandToolDefinition } from './define-command-tool.ts';
 export { CodeToolError, defineCodeTool } from './define-code-tool.ts';
 export type { CodeToolDefinition } from './define-code-tool.ts';
 export { declareTools, openCodePool, runCode } from './run-code.ts';
-export type { CodeLimits, CodeOptions, CodePool, CodeResult } from './run-code.ts';
+export type {
+  Allowance,
+  CodeError,
+  CodeLimits,
+  CodeLog,
+  CodeOptions,
+  CodePool,
+  CodePoolOptions,
+  CodeResult,
+  CodeUsage,
+  Isolation,
+} from './run-code.ts';
 export { runCommand } from './run-command.ts';
 export type { CommandResult, RunCommandOptions } from './run-command.ts';
 export { secure } from './secure.ts';
