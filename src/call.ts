@@ -14,6 +14,7 @@ import type { CorrelationIds } from './model/session.ts';
 import { ambientAuditBaseUrl, auditUrlOf, currentScope, uuidOf } from './session.ts';
 import type { Scope } from './session.ts';
 import type { ToolSnapshot } from './tools/integrity.ts';
+import { adopt } from './tools/adopt.ts';
 import { receive } from './tools/receive.ts';
 import type { ArgumentFault } from './tools/receive.ts';
 import type { ToolShape } from './tools/shape.ts';
@@ -27,7 +28,8 @@ export interface GovernedTool {
   /** The original and every governed copy of it: a change to any of them is a change of the tool. */
   readonly faces: readonly object[];
   readonly snapshot: ToolSnapshot;
-  readonly derive: DeriveEffects;
+  /** One for each of `layers`: an outer declaration does not change what an inner layer was told. */
+  readonly derives: readonly [DeriveEffects, ...DeriveEffects[]];
   /** What is known before any call; a single call may turn out to be better or worse known. */
   readonly basis: Basis;
   readonly layers: readonly [Layer, ...Layer[]];
@@ -109,11 +111,22 @@ const signalsOf = (
   if (scope?.signal !== undefined) (signals ??= []).push(scope.signal);
   const [options] = context;
   if (typeof options === 'object' && options !== null) {
-    const { abortSignal, signal } = options as { abortSignal?: unknown; signal?: unknown };
-    if (abortSignal instanceof AbortSignal) (signals ??= []).push(abortSignal);
-    if (signal instanceof AbortSignal) (signals ??= []).push(signal);
+    for (const name of ['abortSignal', 'signal'] as const) {
+      const signal = signalAt(options, name);
+      if (signal !== undefined) (signals ??= []).push(signal);
+    }
   }
   return signals ?? NO_SIGNALS;
+};
+
+/** A context that cannot be read, or only looks like a signal, has none. */
+const signalAt = (options: object, name: 'abortSignal' | 'signal'): AbortSignal | undefined => {
+  try {
+    const signal = (options as Readonly<Record<string, unknown>>)[name];
+    return signal instanceof AbortSignal && typeof signal.aborted === 'boolean' ? signal : undefined;
+  } catch {
+    return undefined;
+  }
 };
 
 const NO_SIGNALS: readonly AbortSignal[] = Object.freeze([]);
@@ -176,19 +189,20 @@ interface ValidationResult {
   readonly issues?: readonly { readonly message: string; readonly path?: unknown }[] | undefined;
 }
 
-const validatedFrom = (result: ValidationResult): Validated =>
-  result.issues === undefined
-    ? { args: freezeDeep(result.value) }
-    : invalid(`the arguments do not fit the schema: ${issuesText(result.issues)}`);
-
-/** A schema may make new values (defaults, transforms); plain ones are frozen like the rest. */
-const freezeDeep = (value: unknown): unknown => {
-  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== Array.prototype && prototype !== null) return value;
-  for (const item of Object.values(value) as unknown[]) freezeDeep(item);
-  return Object.freeze(value);
+/** What is neither a value nor a list of issues is no answer, and without an answer nothing runs. */
+const validatedFrom = (request: Request, result: unknown): Validated => {
+  if (typeof result !== 'object' || result === null) return invalid(NO_ANSWER);
+  const { issues } = result as ValidationResult;
+  if (issues !== undefined) return invalid(`the arguments do not fit the schema: ${issuesText(issues)}`);
+  if (!('value' in result)) return invalid(NO_ANSWER);
+  return { args: adopt(result.value, request.asked, request.tool.layers[0].limits) };
 };
+
+const NO_ANSWER = 'the schema of this tool gave neither a value nor issues';
+const THREW = 'the schema of this tool threw while it validated the arguments';
+
+const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 
 /** Applies the tool's schema. A schema that answers later is only for bodies that may wait. */
 export const validate = (request: Request): Validated | Promise<Validated> => {
@@ -196,17 +210,17 @@ export const validate = (request: Request): Validated | Promise<Validated> => {
   if (request.fault !== undefined) return { fault: request.fault };
   if (shape.validate === undefined) return { args: request.asked };
   try {
-    const result = shape.validate(request.asked);
-    if (!(result instanceof Promise)) return validatedFrom(result);
+    const result: unknown = shape.validate(request.asked);
+    // Promises of another realm or another make are no less late.
+    if (!isThenable(result)) return validatedFrom(request, result);
     if (shape.bodyKind === 'async' || shape.bodyKind === 'async-generator') {
-      return result.then(
-        (late) => validatedFrom(late as ValidationResult),
-        () => invalid('the schema of this tool threw while it validated the arguments'),
-      );
+      return Promise.resolve(result)
+        .then((late) => validatedFrom(request, late))
+        .catch(() => invalid(THREW));
     }
-    void result.catch(() => undefined);
+    Promise.resolve(result).catch(() => undefined);
     return invalid('the schema of this tool validates asynchronously: make its `execute` an async function');
   } catch {
-    return invalid('the schema of this tool threw while it validated the arguments');
+    return invalid(THREW);
   }
 };

@@ -56,20 +56,27 @@ export interface DeciderOptions {
 }
 
 export const compileEffectDeciders = ({ flags, workspace, protectedPaths, extras }: DeciderOptions): EffectDeciders => {
-  const decideFileEffect = (effect: FileEffect): EffectRuling => {
-    // Without a restriction where a path leads changes nothing, and asking the kernel for it costs a microsecond.
-    if (flags.files === 'allow' || flags.files === 'block') return { effect, ruling: decideFile(effect, flags.files) };
-    const judged: FileEffect = { ...effect, ...workspaceAt(workspace).resolve(effect.path, effect) };
-    const { resolved } = judged;
-    if (
-      judged.access === 'write' &&
+  const reachesJournal = (effect: FileEffect): boolean => {
+    const { resolved } = effect;
+    return (
+      effect.access === 'write' &&
       resolved !== undefined &&
-      protectedPaths.some((path) => reaches(judged, resolved.real, path))
-    ) {
-      const reason = 'writing to the journal is not allowed: a record that a tool can change proves nothing';
-      return { effect: judged, ruling: denyRuling('check_files', 'file.journal', reason) };
-    }
-    return { effect: judged, ruling: decideFile(judged, flags.files) };
+      protectedPaths.some((path) => reaches(effect, resolved.real, path))
+    );
+  };
+  const reason = 'writing to the journal is not allowed: a record that a tool can change proves nothing';
+  // Under every mode: `observe` lets everything happen because it is recorded.
+  const journalDenial: Ruling = { ...denyRuling('check_files', 'file.journal', reason), hard: true };
+
+  const decideFileEffect = (effect: FileEffect): EffectRuling => {
+    const isUnrestricted = flags.files === 'allow' || flags.files === 'block';
+    // Where a reading leads changes nothing then, and asking the kernel for it costs a microsecond.
+    if (isUnrestricted && effect.access === 'read') return { effect, ruling: decideFile(effect, flags.files) };
+    const judged: FileEffect = { ...effect, ...workspaceAt(workspace).resolve(effect.path, effect) };
+    if (reachesJournal(judged)) return { effect: judged, ruling: journalDenial };
+    return isUnrestricted
+      ? { effect, ruling: decideFile(effect, flags.files) }
+      : { effect: judged, ruling: decideFile(judged, flags.files) };
   };
 
   const { network = {}, commands = {}, harmlessFunctions } = extras;

@@ -1,13 +1,10 @@
 /** Door: wraps tools so that each call is judged by what it would do, recorded, and only then run. */
 import { realpathSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import type { GovernedTool } from './call.ts';
-import type { DeriveEffects } from './effect/declare.ts';
-import { compileDeclaration } from './effect/declare.ts';
-import { compileInference, inferredBasis } from './effect/infer.ts';
+import { derivationOf } from './derivation.ts';
 import { createRepeatGuard } from './budget.ts';
 import type { RepeatOptions } from './budget.ts';
-import { prepareSqlNow } from './check-sql.ts';
 import { sharedJournal } from './journals.ts';
 import type { JournalSettings } from './journals.ts';
 import type { Layer, LayerExtras } from './layer.ts';
@@ -23,9 +20,11 @@ import type { Limits } from './model/limits.ts';
 import { DEFAULT_LIMITS } from './model/limits.ts';
 import { parseFlags, requireFlags } from './policy/flags.ts';
 import { callTool, checkCall } from './run.ts';
+import { faceOfFunction, faceOfObject, pinTexts } from './tools/faces.ts';
+import type { Call } from './tools/faces.ts';
 import { snapshotOf } from './tools/integrity.ts';
-import type { AnyFunction, ToolShape } from './tools/shape.ts';
-import { jsonSchemaOf, shapeOf } from './tools/shape.ts';
+import type { AnyFunction } from './tools/shape.ts';
+import { shapeOf } from './tools/shape.ts';
 
 export interface GovernOptions extends LayerExtras {
   /** `'mode=observe, pii=mask'` or `{mode: 'observe', pii: 'mask'}`; over `TAPPASS_FLAGS`, under session and call. */
@@ -90,6 +89,17 @@ const workspaceOf = (option: string | undefined): string => {
       code: 'TAPPASS_CONFIG_WORKSPACE',
       cause: error,
     });
+  }
+};
+
+/** Where effects will be resolved to: symlinks followed as far as there is something. */
+const realDirectory = (dir: string): string => {
+  const path = resolve(dir);
+  try {
+    return realpathSync(path);
+  } catch {
+    const parent = dirname(path);
+    return parent === path ? path : join(realDirectory(parent), basename(path));
   }
 };
 
@@ -166,7 +176,7 @@ const layerOf = (options: GovernOptions, inherits: boolean): Layer => {
     sink,
     protectedPaths: [
       join(workspace, '.tappass'),
-      ...(typeof audit === 'object' && !isSink(audit) ? [resolve(audit.dir)] : []),
+      ...(typeof audit === 'object' && typeof audit.dir === 'string' ? [realDirectory(audit.dir)] : []),
     ],
     extras: {
       ...(network !== undefined && { network }),
@@ -181,54 +191,8 @@ const layerOf = (options: GovernOptions, inherits: boolean): Layer => {
   });
 };
 
-const derivationOf = (
-  shape: ToolShape,
-  declared: EffectDeclaration | undefined,
-): { derive: DeriveEffects; basis: Basis } => {
-  const positions =
-    shape.kind === 'object' ? undefined : new Map(shape.parameterNames.map((name, index) => [name, index]));
-  if (declared !== undefined) {
-    // Read now what the first statement would need: after a lock-down the files may be out of reach.
-    if (declared.sql !== undefined) prepareSqlNow();
-    return { derive: compileDeclaration(shape.name, declared, positions), basis: 'declared' };
-  }
-  const known = {
-    name: shape.name,
-    description: shape.description,
-    schema: jsonSchemaOf(shape.schema),
-    parameterNames: shape.parameterNames,
-  };
-  return { derive: compileInference(known), basis: inferredBasis(known) };
-};
-
 const defineHidden = (target: object, name: string, value: unknown): void => {
   Object.defineProperty(target, name, { value, enumerable: false, configurable: true, writable: true });
-};
-
-const wrapFunction = (tool: GovernedTool, original: AnyFunction): AnyFunction => {
-  const wrapper: AnyFunction = function wrapper(this: unknown, ...argv: unknown[]) {
-    return callTool(tool, this, argv);
-  };
-  for (const key of Reflect.ownKeys(original)) {
-    if (key === 'prototype' || key === 'arguments' || key === 'caller') continue;
-    const descriptor = Object.getOwnPropertyDescriptor(original, key);
-    if (descriptor !== undefined) Object.defineProperty(wrapper, key, { ...descriptor, configurable: true });
-  }
-  Object.setPrototypeOf(wrapper, Object.getPrototypeOf(original) as object | null);
-  return wrapper;
-};
-
-const wrapObject = (tool: GovernedTool, original: object): object => {
-  const { method } = tool.shape;
-  const descriptors = Object.getOwnPropertyDescriptors(original);
-  // A sealed original must still give a copy whose body is ours.
-  for (const descriptor of Object.values(descriptors)) descriptor.configurable = true;
-  const copy = Object.create(Object.getPrototypeOf(original) as object | null, descriptors) as Record<string, unknown>;
-  const execute = function execute(this: unknown, ...argv: unknown[]): unknown {
-    return callTool(tool, this, argv);
-  };
-  Object.defineProperty(copy, method, { value: execute, enumerable: true, configurable: true, writable: true });
-  return copy;
 };
 
 interface Wrapped {
@@ -241,19 +205,28 @@ const wrap = (tool: unknown, key: string | undefined, where: string, options: Go
   const shape = inner?.shape ?? shapeOf(tool, key, where);
   const original = inner?.original ?? (tool as object);
   const faces: object[] = inner === undefined ? [original] : [...inner.faces];
-  const declared = options.effects?.[shape.name] ?? shape.declared;
+  const { effects = {} } = options;
+  const given = Object.hasOwn(effects, shape.name) ? effects[shape.name] : undefined;
   const derivation =
-    inner !== undefined && options.effects?.[shape.name] === undefined ? inner : derivationOf(shape, declared);
+    inner !== undefined && given === undefined
+      ? { derive: inner.derives[0], basis: inner.basis }
+      : derivationOf(shape, given ?? shape.declared);
+  const snapshot = snapshotOf(original, shape);
   const state: GovernedTool = {
     shape,
     original,
     faces,
-    snapshot: snapshotOf(original, shape),
-    derive: derivation.derive,
+    snapshot,
+    derives: inner === undefined ? [derivation.derive] : [derivation.derive, ...inner.derives],
     basis: derivation.basis,
     layers: inner === undefined ? [layer] : [layer, ...inner.layers],
   };
-  const face = shape.kind === 'function' ? wrapFunction(state, tool as AnyFunction) : wrapObject(state, tool as object);
+  const call: Call = (self, argv) => callTool(state, self, argv);
+  const face =
+    shape.kind === 'function'
+      ? faceOfFunction(shape, tool as AnyFunction, call)
+      : faceOfObject(shape, tool as object, call);
+  pinTexts(face, original, snapshot);
   faces.push(face);
   defineHidden(face, 'check', (...argv: unknown[]) => checkCall(state, argv));
   governed.set(face, state);

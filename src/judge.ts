@@ -5,6 +5,7 @@ import { hash } from 'node:crypto';
 import type { Budget, Reservation } from './budget.ts';
 import type { GovernedTool, Request, Validated } from './call.ts';
 import { classify } from './content/classify.ts';
+import type { DeriveEffects } from './effect/declare.ts';
 import type { Layer, Rules } from './layer.ts';
 import { canonicalize } from './model/canonical.ts';
 import type { Findings } from './model/content.ts';
@@ -49,9 +50,9 @@ const faultRuling = (fault: NonNullable<Request['fault']>): Ruling => ({
   hard: true,
 });
 
-const faultOfFaces = ({ faces, shape, snapshot }: GovernedTool): string | undefined => {
+const faultOfFaces = ({ faces, snapshot }: GovernedTool): string | undefined => {
   for (const face of faces) {
-    const fault = integrityFault(face, shape, snapshot);
+    const fault = integrityFault(face, snapshot);
     if (fault !== undefined) return fault;
   }
   return undefined;
@@ -114,6 +115,7 @@ class LayerJudge {
   readonly #request: Request;
   readonly #rules: Rules;
   readonly #layer: Layer;
+  readonly #derive: DeriveEffects;
   readonly #rulings: Ruling[] = [];
   readonly #effects: Effect[] = [];
   readonly #steps: StepTiming[];
@@ -122,13 +124,15 @@ class LayerJudge {
 
   constructor(
     request: Request,
-    layer: Layer,
+    index: number,
     rules: Rules,
     steps: StepTiming[],
     recipients: Map<string, readonly string[]>,
   ) {
+    const { layers, derives } = request.tool;
     this.#request = request;
-    this.#layer = layer;
+    this.#layer = layers[index] ?? layers[0];
+    this.#derive = derives[index] ?? derives[0];
     this.#rules = rules;
     this.#steps = steps;
     this.#recipients = recipients;
@@ -151,7 +155,7 @@ class LayerJudge {
   judge(args: unknown, isClean: boolean, dryRun: boolean): Judgement {
     const { tool } = this.#request;
     const { mode } = this.#rules.flags;
-    const { effects: derived, basis } = tool.derive(args);
+    const { effects: derived, basis } = this.#derive(args);
     this.#took('derive', basis);
     const filter = this.#rules.filterTools(tool.shape.name);
     this.#rulings.push(filter);
@@ -165,29 +169,30 @@ class LayerJudge {
       outcome === 'allow' ? (rewrites ?? []) : [],
     );
     const addressed = effectRewrites.length === 0 ? args : applyRewrites(args, effectRewrites);
-    // What the schema and the rewrites put in is the program's own: clean arguments stay clean.
+    // What the rewrites put in is the policy's own: clean arguments stay clean.
     const content = isClean ? CLEAN : contentRulings(this.#rules, this.#effects, addressed);
     this.#rulings.push(...content.rulings);
     const { classification } = classify(content.findings);
     this.#took('detect_content', content.findings.length === 0 ? 'clean' : 'found');
-    const repeated = repeatRuling(this.#request, this.#layer);
+    const repeated = dryRun ? undefined : repeatRuling(this.#request, this.#layer);
     if (repeated !== undefined) this.#rulings.push(repeated);
 
     const judged = { rulings: this.#rulings, effects: this.#effects, basis, classification };
     let decision = settle(mode, judged);
+    const masked =
+      content.rewrites.length > 0 && decision.allowed ? applyRewrites(addressed, content.rewrites) : addressed;
+    // Last, so that nothing that can throw comes after room was taken.
     let held: Held | undefined;
     const { budget } = this.#rules;
     if (decision.allowed && budget !== undefined && !dryRun) {
       held = this.#reserve(budget, addressed);
       decision = settle(mode, judged);
     }
-    const masked =
-      content.rewrites.length > 0 && decision.allowed ? applyRewrites(addressed, content.rewrites) : addressed;
     return { decision, args: masked, integrity, held };
   }
 
   #reserve(budget: Budget, args: unknown): Held | undefined {
-    const { request } = { request: this.#request };
+    const request = this.#request;
     const usd = costOf(request.tool, args);
     const session = request.scope?.session.sessionId ?? this.#layer.id;
     const { rulings, reservation } = budget.reserve(request.subject, session, { usd }, Date.now());
@@ -207,7 +212,7 @@ const brokenDecision = (request: Request, error: unknown): Decision => {
 };
 
 /** Stands in the journal for arguments that nobody could look through. */
-const UNREADABLE = '[arguments that could not be looked through]';
+export const UNREADABLE = '[arguments that could not be looked through]';
 
 const maskedOrNot = ({ rules, asked }: Request): unknown => {
   try {
@@ -239,11 +244,11 @@ export const judge = (request: Request, validated: Validated, dryRun = false): V
     let decision: Decision | undefined;
     let integrity: string | undefined;
     for (const [index, rules] of request.rules.entries()) {
-      const layer = request.tool.layers[index] ?? request.tool.layers[0];
       const looked = rules.scanner.record(recorded);
       recorded = looked.value;
-      const isClean = looked.findings.length === 0;
-      const judgement = new LayerJudge(request, layer, rules, steps, recipients).judge(args, isClean, dryRun);
+      // Only what this very scan saw is known to be clean: not what a schema made of it, nor what a layer masked.
+      const isClean = looked.findings.length === 0 && args === request.asked && recorded === request.asked;
+      const judgement = new LayerJudge(request, index, rules, steps, recipients).judge(args, isClean, dryRun);
       ({ args } = judgement);
       if (judgement.held !== undefined) held.push(judgement.held);
       decision = decision === undefined ? judgement.decision : combine(decision, judgement.decision);

@@ -95,15 +95,19 @@ export const makeLayer = (options: LayerOptions): Layer => {
     });
   };
 
-  const compile = (flags: Flags, ignored: readonly IgnoredFlag[]): Rules => ({
-    flags: Object.freeze(flags),
-    ignored: Object.freeze(ignored),
-    filterTools: compileTools(flags.tools),
-    effects: compileEffectDeciders({ flags, workspace, protectedPaths, extras }),
-    scanner: createContentScanner({ ...extras.content, pii: flags.pii, secrets: flags.secrets }),
-    budget: budgetFor(flags),
-    pipelineUuid: uuidOf(`pipeline:${JSON.stringify(flags)}`),
-  });
+  const compile = (flags: Flags, ignored: readonly IgnoredFlag[]): Rules => {
+    const scanner = createContentScanner({ ...extras.content, pii: flags.pii, secrets: flags.secrets });
+    return {
+      flags: Object.freeze(flags),
+      // What could not be read as a flag may be anything, a key in the wrong place included.
+      ignored: Object.freeze(scanner.record(ignored).value as readonly IgnoredFlag[]),
+      filterTools: compileTools(flags.tools),
+      effects: compileEffectDeciders({ flags, workspace, protectedPaths, extras }),
+      scanner,
+      budget: budgetFor(flags),
+      pipelineUuid: uuidOf(`pipeline:${JSON.stringify(flags)}`),
+    };
+  };
   const own = compile(options.base, [...options.environment.ignored, ...options.parsed.ignored]);
   const ofScope = new WeakMap<Scope, Rules>();
   const ofCall = new WeakMap<Rules, WeakMap<ParsedFlags, Rules>>();

@@ -3,6 +3,7 @@ import { hash } from 'node:crypto';
 import { channel } from 'node:diagnostics_channel';
 import type { Request } from './call.ts';
 import { higher } from './content/classify.ts';
+import { UNREADABLE } from './judge.ts';
 import type { Verdict } from './judge.ts';
 import { canonicalize, trustCanonicalJson } from './model/canonical.ts';
 import type { Classification, Detection, Step } from './model/decision.ts';
@@ -10,7 +11,7 @@ import { unreachable } from './model/decision.ts';
 import { TapPassError } from './model/errors.ts';
 import type { Effect } from './model/effect.ts';
 import type { CallDecided, CallEnded, CallOutcome, EventSink, JournalEntry, StepTiming } from './model/event.ts';
-import { asJson } from './tools/receive.ts';
+import { asJson, asRecord } from './tools/receive.ts';
 
 /** Published for every event, after it is in the journal: for dashboards, traces and tests. */
 const events = channel('tappass:event');
@@ -96,14 +97,30 @@ const NONE: readonly never[] = Object.freeze([]);
 /** Masks what the content flags look for: everything found is masked here, also what a flag lets through to the tool. */
 type Mask = <T>(value: T) => T;
 
-const maskFor = (request: Request): Mask => {
-  const scanners = request.rules.map(({ scanner }) => scanner);
-  return <T>(value: T): T => {
+const maskFor =
+  ({ rules }: Request): Mask =>
+  <T>(value: T): T => {
     let masked: unknown = value;
-    for (const scanner of scanners) masked = scanner.record(masked).value;
+    for (const { scanner } of rules) masked = scanner.record(masked).value;
     return masked as T;
   };
+
+/** What cannot be looked through (a detector of the program threw) is not written down, but the event is. */
+const maskedOr = <T>(request: Request, value: T, otherwise: T): T => {
+  try {
+    return maskFor(request)(value);
+  } catch {
+    return otherwise;
+  }
 };
+
+const maskedText = (request: Request, text: string): string => maskedOr(request, text, '[could not be looked through]');
+
+/** What JSON carries as text (a pattern, a URL) is looked through as the text that will stand there. */
+const recordable = (request: Request, masked: unknown): unknown =>
+  request.isJson || masked === UNREADABLE ? asJson(masked) : maskFor(request)(asRecord(masked, digestOf));
+
+const digestOf = (bytes: Uint8Array): string => hash('sha256', bytes, 'hex');
 
 const argumentFields = (
   request: Request,
@@ -111,7 +128,7 @@ const argumentFields = (
   masked: unknown,
 ): Pick<CallDecided, 'args' | 'args_truncated'> => {
   const most = request.tool.layers[0].limits.recordedBytes;
-  const text = masked === request.asked ? argsText : canonicalize(asJson(masked));
+  const text = masked === request.asked && request.isJson ? argsText : canonicalize(recordable(request, masked));
   if (text.length <= most) return { args: trustCanonicalJson(text) };
   // Cut after masking: half a secret at the cut would no longer look like one.
   return { args: text.slice(0, Math.min(most, 1024)).toWellFormed(), args_truncated: true };
@@ -135,7 +152,8 @@ const decidedEntry = ({ request, decision, steps, recipients, recorded: masked }
     blocked: !decision.allowed,
     ...(decision.blockedBy !== undefined && {
       blocked_by: decision.blockedBy,
-      reason: decision.reason ?? '',
+      // Also where the arguments are clean: a schema words its own issues.
+      reason: maskedText(request, decision.reason ?? ''),
       reason_code: decision.code ?? '',
     }),
     ...(decision.wouldBlock !== undefined && {
@@ -148,18 +166,17 @@ const decidedEntry = ({ request, decision, steps, recipients, recorded: masked }
     ...(decision.flagged && { flagged: true }),
     flags: rules.flags,
     ...(rules.ignored.length > 0 && { ignored_flags: rules.ignored }),
-    detections: decision.detections,
+    detections: decision.allowed ? decision.detections : maskedOr(request, decision.detections, NONE),
     classification: decision.classification,
     steps,
   };
-  if (isClean) return entry;
+  if (isClean || masked === UNREADABLE) return entry;
   const mask = maskFor(request);
   // Where the arguments held something to mask, what was derived from them may hold it too.
-  const { effect_list, reason, would_block } = entry;
+  const { effect_list, would_block } = entry;
   return {
     ...entry,
     ...mask({ effect_list, rewrites: entry.rewrites ?? NONE, detections: entry.detections }),
-    ...(reason !== undefined && { reason: mask(reason) }),
     ...(would_block !== undefined && { would_block: { ...would_block, reason: mask(would_block.reason) } }),
   };
 };
@@ -176,6 +193,12 @@ const journalError = (cause: unknown): TapPassError =>
     { code: 'TAPPASS_JOURNAL', cause },
   );
 
+/** An async `append` fits the type, and would promise a record instead of making one. */
+const refuseLater = (answer: Promise<unknown>): never => {
+  answer.catch(() => undefined);
+  throw new TypeError('its `append` answered with a promise: it must have the record, or have thrown, when it returns');
+};
+
 /** Step 4. Throws when the journal cannot take it; `durable` waits for the disk where the journal promises that. */
 export const recordDecided = (verdict: Verdict, durable: boolean): void => {
   let entry: CallDecided;
@@ -183,8 +206,8 @@ export const recordDecided = (verdict: Verdict, durable: boolean): void => {
     entry = decidedEntry(verdict);
     for (const sink of sinksOf(verdict.request)) {
       payDebts(sink);
-      if (durable) sink.appendDurable(entry);
-      else sink.append(entry);
+      const answer: unknown = durable ? sink.appendDurable(entry) : sink.append(entry);
+      if (answer instanceof Promise) refuseLater(answer);
     }
   } catch (error) {
     throw journalError(error);
@@ -236,7 +259,10 @@ export const recordEnded = ({ request, decision }: Verdict, ending: Ending): voi
     ...correlation(request),
     outcome: ending.outcome,
     blocked: !decision.allowed || ending.withheld !== undefined,
-    ...(decision.blockedBy !== undefined && { blocked_by: decision.blockedBy, reason: mask(decision.reason ?? '') }),
+    ...(decision.blockedBy !== undefined && {
+      blocked_by: decision.blockedBy,
+      reason: maskedText(request, decision.reason ?? ''),
+    }),
     ...(ending.withheld !== undefined && { blocked_by: ending.withheld.blockedBy, reason: ending.withheld.reason }),
     ...('error' in ending && { error: errorFields(ending.error, mask) }),
     detections: ending.detections ?? NONE,

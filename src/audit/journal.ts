@@ -92,6 +92,10 @@ export class DirectoryJournal implements Journal {
     if (!lazy) this.#open();
   }
 
+  get dir(): string {
+    return this.#dir;
+  }
+
   append(entry: JournalEntry): void {
     const file = this.#usableFile();
     const time = this.#clock.text;

@@ -30,12 +30,16 @@ export interface MemoryJournal extends Journal {
 
 export const openMemoryJournal = (options: MemoryJournalOptions = {}): MemoryJournal => new RingJournal(options);
 
+const NOTHING = Buffer.alloc(0);
+
 class RingJournal implements MemoryJournal {
   readonly #capacity: number;
   readonly #capacityChars: number;
   readonly #clock = new Clock();
   readonly #digest = lineWriter().digest;
-  readonly #texts: string[] = [];
+  /** Bytes, not texts: what lives as long as a ring does is copied around by the collector when it is in the heap. */
+  readonly #texts: Buffer[] = [];
+  readonly #sizes: number[] = [];
   readonly #hashes: string[] = [];
   #oldest = 0;
   #kept = 0;
@@ -69,7 +73,8 @@ class RingJournal implements MemoryJournal {
     this.#seq++;
     if (this.#kept === this.#capacity) this.#forget();
     const at = (this.#oldest + this.#kept) % this.#capacity;
-    this.#texts[at] = text;
+    this.#texts[at] = Buffer.from(text);
+    this.#sizes[at] = text.length;
     this.#hashes[at] = this.#hash;
     this.#kept++;
     this.#chars += text.length;
@@ -125,12 +130,13 @@ class RingJournal implements MemoryJournal {
 
   #line(index: number): string {
     const at = (this.#oldest + index) % this.#capacity;
-    return `${this.#texts[at]?.slice(0, -1)}${HASH_PREFIX}${this.#hashes[at]}"}`;
+    return `${this.#texts[at]?.toString().slice(0, -1)}${HASH_PREFIX}${this.#hashes[at]}"}`;
   }
 
   #forget(): void {
-    this.#chars -= this.#texts[this.#oldest]?.length ?? 0;
-    this.#texts[this.#oldest] = '';
+    this.#chars -= this.#sizes[this.#oldest] ?? 0;
+    this.#texts[this.#oldest] = NOTHING;
+    this.#sizes[this.#oldest] = 0;
     this.#hashes[this.#oldest] = '';
     this.#oldest = (this.#oldest + 1) % this.#capacity;
     this.#kept--;

@@ -2,6 +2,7 @@
 import type { Basis } from '../model/decision.ts';
 import { accessOf, FILE_OPERATIONS } from '../model/effect.ts';
 import type { ArgumentPath, Effect, EffectDeclaration, FileOperation } from '../model/effect.ts';
+import type { FunctionParameters } from '../model/call.ts';
 import { TapPassConfigError } from '../model/errors.ts';
 
 export interface DerivedEffects {
@@ -46,13 +47,16 @@ const makeFile =
   (operation: FileOperation): Make =>
   (value, pointer) => ({ kind: 'file', operation, access: accessOf(operation), path: pathText(value), pointer });
 
-/** A query object (`{text, values}`, `{sql}`) carries its text inside; anything unreadable keeps a text that parses never. */
+/**
+ * A query object (`{text, values}`, `{sql}`) carries its text inside; anything unreadable keeps a text that parses never,
+ * and so does an object with two texts: which of them a driver takes is the driver's secret.
+ */
 const sqlText = (value: unknown): string => {
   if (typeof value === 'string') return value;
-  if (typeof value === 'object' && value !== null) {
+  if (typeof value === 'object' && value !== null && isOwnData(value)) {
     const { text, sql } = value as { text?: unknown; sql?: unknown };
-    if (typeof text === 'string') return text;
-    if (typeof sql === 'string') return sql;
+    if (typeof text === 'string' && sql === undefined) return text;
+    if (typeof sql === 'string' && text === undefined) return sql;
   }
   return '\0';
 };
@@ -136,8 +140,8 @@ const visit = (value: unknown, site: Site, step: number, pointer: string, found:
     } else if (effect !== undefined) found.push(effect);
     return;
   }
-  if (typeof value !== 'object') {
-    // The declaration looks inside what is no object: the argument is not where it says, so nothing about it is known.
+  if (typeof value !== 'object' || !isOwnData(value)) {
+    // The declaration looks inside what is no plain data: the argument is not where it says, or could still change.
     const effect = site.make(undefined, pointer);
     if (effect !== undefined) found.push(effect);
     return;
@@ -148,30 +152,127 @@ const visit = (value: unknown, site: Site, step: number, pointer: string, found:
   } else if (Object.hasOwn(value, token)) {
     visit((value as Record<string, unknown>)[token], site, step + 1, `${pointer}/${escapeToken(token)}`, found);
   }
+  if (step === site.steps.length - 1) return;
+  // `a.b` may also be the name of one argument.
+  const whole = site.steps.slice(step).join('.');
+  if (Object.hasOwn(value, whole)) {
+    visit(
+      (value as Record<string, unknown>)[whole],
+      site,
+      site.steps.length,
+      `${pointer}/${escapeToken(whole)}`,
+      found,
+    );
+  }
 };
 
+/** Arrays and plain objects: what the private copy of the arguments froze. */
+const isOwnData = (value: object): boolean => {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === Array.prototype || prototype === null;
+};
+
+/** A declared argument of an object tool that its schema does not have would never be judged: most likely a misspelling. */
+export const requireDeclaredArguments = (
+  tool: string,
+  declaration: EffectDeclaration,
+  known: ReadonlySet<string>,
+): void => {
+  for (const { steps } of sitesOf(tool, declaration)) {
+    const [first] = steps;
+    if (first === undefined || first === '*' || known.has(first) || known.has(steps.join('.'))) continue;
+    throw new TapPassConfigError(
+      `Expected the effects of \`${tool}\` to name arguments of its schema (${[...known].join(', ')}), got ${JSON.stringify(first)}`,
+      { code: 'TAPPASS_CONFIG_EFFECTS' },
+    );
+  }
+};
+
+/** Puts the effects of one site of a declaration into `found`. */
+type Look = (args: unknown, found: Effect[]) => void;
+
 /**
- * Compiles a declaration. A function takes its arguments by position: `positions` maps its parameter names to them, and
- * any other name is looked for inside the first argument, which is how `({path}) => …` is called.
+ * Compiles a declaration. A function takes its arguments by position: `parameters` says which name is which, and any other
+ * name is looked for inside the arguments, which is how `({path}) => …` is called.
  */
 export const compileDeclaration = (
   tool: string,
   declaration: EffectDeclaration,
-  positions?: ReadonlyMap<string, number>,
+  parameters?: FunctionParameters,
 ): DeriveEffects => {
-  const declared = sitesOf(tool, declaration);
-  const sites = positions === undefined ? declared : declared.map((site) => atPosition(site, positions));
+  const looks = sitesOf(tool, declaration).map((site) =>
+    parameters === undefined ? lookAt(site) : lookAmong(site, parameters),
+  );
   return (args) => {
     const found: Effect[] = [];
-    for (const site of sites) visit(args, site, 0, '', found);
+    for (const look of looks) look(args, found);
     return { effects: found, basis: 'declared' };
   };
 };
 
-const atPosition = (site: Site, positions: ReadonlyMap<string, number>): Site => {
-  const [first, ...rest] = site.steps;
-  if (first === undefined) return { ...site, steps: ['0'] };
-  if (first === '*' || /^\d+$/u.test(first)) return site;
-  const position = positions.get(first);
-  return { ...site, steps: position === undefined ? ['0', ...site.steps] : [String(position), ...rest] };
+const lookAt = (site: Site): Look =>
+  site.steps.length === 0 ? whole(site, '') : (args, found) => visit(args, site, 0, '', found);
+
+/** The call as a whole has its effect also when it is made without an argument. */
+const whole =
+  (site: Site, pointer: string): Look =>
+  (args, found) => {
+    const effect = site.make(args, pointer);
+    if (effect !== undefined) found.push(effect);
+  };
+
+const lookAmong = (site: Site, { list, complete }: FunctionParameters): Look => {
+  const [first] = site.steps;
+  if (first === undefined)
+    return wholeCall(
+      site,
+      list.map(({ name }) => name),
+    );
+  if (first === '*' || /^\d+$/u.test(first)) return lookAt(site);
+  const named = list.findLastIndex(({ name }) => name === first);
+  if (named !== -1) {
+    const inner = { ...site, steps: site.steps.slice(1) };
+    const { rest = false } = list[named] ?? {};
+    return (args, found) => {
+      const items = args as readonly unknown[];
+      const end = rest ? items.length : Math.min(named + 1, items.length);
+      for (let index = named; index < end; index += 1) visit(items[index], inner, 0, `/${String(index)}`, found);
+    };
+  }
+  // Parameters that are read in full and take nothing of this name apart can only hold it as a member.
+  const takers = new Set(list.flatMap(({ inside }, index) => (inside.includes(first) ? [index] : [])));
+  return (args, found) => {
+    const items = args as readonly unknown[];
+    const before = found.length;
+    let isThere = false;
+    for (const [index, item] of items.entries()) {
+      const holds = typeof item === 'object' && item !== null && Object.hasOwn(item, first);
+      isThere ||= holds;
+      if (holds || takers.has(index) || (index === 0 && takers.size === 0)) {
+        visit(item, site, 0, `/${String(index)}`, found);
+      }
+    }
+    // An argument that nothing names may be the one: the first alone is known to be where the name would be.
+    const isUnplaced = complete ? items.length > list.length && list.at(-1)?.rest !== true : items.length > 1;
+    if (isThere || found.length > before || !isUnplaced || list.length + items.length === 0) return;
+    const effect = site.make(undefined, '/0');
+    if (effect !== undefined) found.push(effect);
+  };
+};
+
+/** A message is one object, or spread over the positions; a command is the call itself. */
+const wholeCall = (site: Site, parameterNames: readonly string[]): Look => {
+  const spread = whole(site, '');
+  const alone = whole(site, '/0');
+  return (args, found) => {
+    const items = args as readonly unknown[];
+    if (items.length <= 1) {
+      alone(items[0], found);
+      return;
+    }
+    const before = found.length;
+    spread(args, found);
+    const effect = found[before];
+    if (effect?.kind === 'email') found[before] = { ...effect, parameterNames };
+  };
 };

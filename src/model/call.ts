@@ -17,3 +17,19 @@ export interface ToolCall {
   /** Milliseconds since the epoch: time comes in with the call, so that `policy` stays pure. */
   readonly time: number;
 }
+
+/** One parameter of a function, as its source shows it. */
+export interface Parameter {
+  /** `''` for a destructured one. */
+  readonly name: string;
+  /** It takes all arguments from its place on. */
+  readonly rest: boolean;
+  /** Words inside a destructured one: what it takes out of its argument is among them. */
+  readonly inside: readonly string[];
+}
+
+export interface FunctionParameters {
+  readonly list: readonly Parameter[];
+  /** False where the source shows no more than the beginning (native code, bound functions, Proxies, patterns). */
+  readonly complete: boolean;
+}

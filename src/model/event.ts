@@ -94,6 +94,8 @@ export type AuditEvent = JournalEntry & {
  * no record, no act.
  */
 export interface EventSink {
+  /** Where the records are, for a sink that keeps them in files: no governed tool may write there. */
+  readonly dir?: string;
   append(entry: JournalEntry): void;
   /** As `append`, but durable on return: for calls that cannot wait (synchronous tools). */
   appendDurable(entry: JournalEntry): void;

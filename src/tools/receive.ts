@@ -147,7 +147,7 @@ const copyOfObject = (value: object, budget: Budget, depth: number, path: string
 };
 
 /** A plain object of another realm (a `vm` context, an iframe) has another Object.prototype. */
-const isForeignPlain = (value: object, prototype: unknown): boolean =>
+export const isForeignPlain = (value: object, prototype: unknown): boolean =>
   typeof prototype === 'object' &&
   prototype !== null &&
   Object.getPrototypeOf(prototype) === null &&
@@ -156,27 +156,64 @@ const isForeignPlain = (value: object, prototype: unknown): boolean =>
 
 const copyOfBuiltin = (value: object, budget: Budget, path: string[]): unknown => {
   budget.isJson = false;
-  if (ArrayBuffer.isView(value) && !(value instanceof DataView)) {
-    spend(budget, value.byteLength, path);
+  const copy = privateCopy(value);
+  if (copy === undefined) {
+    return refuse(
+      'arguments.not-data',
+      path,
+      'expected plain data (objects, arrays, texts, numbers, dates, bytes, URLs), got an instance of a class, a Map, a Set or a stream',
+    );
+  }
+  if (ArrayBuffer.isView(copy) || copy instanceof ArrayBuffer) spend(budget, copy.byteLength, path);
+  return copy;
+};
+
+/** By the getters of the language's own prototypes: no property of a value can answer in their place. */
+const tagOfView = (value: object): unknown => Reflect.get(VIEW, Symbol.toStringTag, value);
+const VIEW = Object.getPrototypeOf(Uint8Array.prototype) as object;
+/** Throws for what only looks like a signal. */
+const requireSignal = (value: object): void => {
+  Reflect.get(AbortSignal.prototype, 'aborted', value);
+};
+
+type MakeView = new (buffer: ArrayBufferLike) => object;
+const VIEWS: ReadonlyMap<unknown, MakeView> = new Map(
+  [
+    Int8Array,
+    Uint8ClampedArray,
+    Int16Array,
+    Uint16Array,
+    Int32Array,
+    Uint32Array,
+    Float32Array,
+    Float64Array,
+    BigInt64Array,
+    BigUint64Array,
+  ].map((View) => [View.name, View]),
+);
+
+/**
+ * A copy of what the language itself makes (bytes, dates, URLs …); `undefined` for anything else. Nothing that the value
+ * says of itself is called: a constructor or a `slice` of its own would hand back what somebody else still holds.
+ */
+export const privateCopy = (value: object): object | undefined => {
+  if (ArrayBuffer.isView(value)) {
+    if (value instanceof DataView) return undefined;
     // The bytes of a pooled Buffer or a SharedArrayBuffer could still change: only a copy of them is ours.
-    const bytes = Uint8Array.from(new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
-    if (value instanceof Uint8Array) return Buffer.from(bytes.buffer);
-    const View = value.constructor as new (buffer: ArrayBuffer) => unknown;
-    return new View(bytes.buffer);
+    const { buffer } = Uint8Array.from(new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
+    if (value instanceof Uint8Array) return Buffer.from(buffer);
+    const View = VIEWS.get(tagOfView(value));
+    return View === undefined ? undefined : new View(buffer);
   }
-  if (value instanceof ArrayBuffer) {
-    spend(budget, value.byteLength, path);
-    return value.slice(0);
-  }
+  if (value instanceof ArrayBuffer) return Uint8Array.from(new Uint8Array(value)).buffer;
   if (value instanceof Date) return new Date(Date.prototype.getTime.call(value));
   if (value instanceof URL) return new URL(value.href);
-  if (value instanceof AbortSignal) return value;
+  if (value instanceof AbortSignal) {
+    requireSignal(value);
+    return value;
+  }
   if (value instanceof RegExp) return new RegExp(value.source, value.flags);
-  return refuse(
-    'arguments.not-data',
-    path,
-    'expected plain data (objects, arrays, texts, numbers, dates, bytes, URLs), got an instance of a class, a Map, a Set or a stream',
-  );
+  return undefined;
 };
 
 /**
@@ -222,6 +259,29 @@ const objectAsJson = (value: object): unknown => {
     else copy[safe] = json;
   }
   return changed || Object.getPrototypeOf(value) !== Object.prototype ? copy : value;
+};
+
+/**
+ * As `asJson`, for the eyes of readers: bytes are named by their digest, because a secret in base64 is still a secret, and
+ * no scanner can be sure to find it there.
+ */
+export const asRecord = (value: unknown, digestOf: (bytes: Uint8Array) => string): unknown => {
+  if (typeof value !== 'object' || value === null) return asJson(value);
+  if (Array.isArray(value)) return value.map((item) => asRecord(item, digestOf));
+  const bytes = ArrayBuffer.isView(value)
+    ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+    : value instanceof ArrayBuffer
+      ? new Uint8Array(value)
+      : undefined;
+  if (bytes !== undefined) return { $bytes: bytes.length, sha256: digestOf(bytes) };
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return asJson(value);
+  const copy: Record<string, unknown> = {};
+  for (const [key, item] of Object.entries(value)) {
+    const json = asRecord(item, digestOf);
+    Object.defineProperty(copy, key.toWellFormed(), { value: json, enumerable: true, configurable: true });
+  }
+  return copy;
 };
 
 const base64Of = (bytes: Uint8Array): string =>

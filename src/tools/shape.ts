@@ -4,7 +4,9 @@
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { TapPassConfigError } from '../model/errors.ts';
+import type { FunctionParameters } from '../model/call.ts';
 import type { EffectDeclaration } from '../model/effect.ts';
+import { parametersOf } from './parameters.ts';
 
 // oxlint-disable-next-line typescript/no-explicit-any -- the one place that must accept every signature
 export type AnyFunction = (this: any, ...args: any[]) => unknown;
@@ -20,17 +22,17 @@ export interface ToolShape {
   readonly bodyKind: BodyKind;
   /** For objects: the property that holds the body. */
   readonly method: string;
-  /** Where the schema stands on the tool, for the integrity check. */
-  readonly schemaKey: string | undefined;
+  /** Where schemas stand on the tool, for the integrity check; the first is the one that validates. */
+  readonly schemaKeys: readonly string[];
   readonly schema: unknown;
   readonly validate: StandardSchemaV1['~standard']['validate'] | undefined;
   readonly declared: EffectDeclaration | undefined;
   readonly cost: unknown;
-  /** Parameter names of a function, as far as its source shows them. */
-  readonly parameterNames: readonly string[];
+  /** Of a function, as far as its source shows them; absent for objects. */
+  readonly parameters: FunctionParameters | undefined;
 }
 
-const SCHEMA_KEYS = ['input', 'inputSchema', 'parameters', 'schema', 'input_schema'] as const;
+export const SCHEMA_KEYS = ['input', 'inputSchema', 'parameters', 'schema', 'input_schema'] as const;
 
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
 
@@ -48,24 +50,6 @@ export const bodyKindOf = (body: Function): BodyKind => {
       return 'sync';
   }
 };
-
-/** The source text of a function up to its body, without comments; classes and native code show none. */
-const HEAD = /^(?:async\s*)?(?:function\s*\*?\s*[\w$]*|\*?\s*[\w$]+(?=\s*\())?\s*(?:\(([^)]*)\)|([\w$]+)\s*=>)/u;
-
-/** Names of the positional parameters; destructured, rest and unreadable ones are `''`. */
-export const parameterNamesOf = (body: Function): readonly string[] => {
-  const source = Function.prototype.toString
-    .call(body)
-    .slice(0, 2000)
-    .replaceAll(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/gu, '');
-  const match = HEAD.exec(source.trimStart());
-  if (match === null) return [];
-  const text = match[2] ?? match[1] ?? '';
-  if (/[{[(]/u.test(text)) return text.split(/[{[(]/u, 1)[0]?.split(',').map(nameOf).filter(Boolean) ?? [];
-  return text.trim() === '' ? [] : text.split(',').map(nameOf);
-};
-
-const nameOf = (parameter: string): string => /^\s*([\w$]+)\s*(?:=|$)/u.exec(parameter)?.[1] ?? '';
 
 const standardValidate = (schema: unknown): ToolShape['validate'] => {
   if ((typeof schema !== 'object' && typeof schema !== 'function') || schema === null) return undefined;
@@ -97,12 +81,12 @@ export const shapeOf = (tool: unknown, key: string | undefined, where: string): 
       body,
       bodyKind: bodyKindOf(tool),
       method: '',
-      schemaKey: undefined,
+      schemaKeys: [],
       schema: undefined,
       validate: undefined,
       declared: undefined,
       cost: undefined,
-      parameterNames: parameterNamesOf(tool),
+      parameters: parametersOf(tool),
     };
   }
   if (!isRecord(tool)) return refuse(where, tool === null ? 'null' : typeof tool);
@@ -111,8 +95,10 @@ export const shapeOf = (tool: unknown, key: string | undefined, where: string): 
   const named = typeof tool['name'] === 'string' && tool['name'] !== '' ? tool['name'] : undefined;
   const name = named ?? key ?? (typeof tool['id'] === 'string' ? tool['id'] : '');
   if (name === '') return refuse(where, 'an object without a name');
-  const schemaKey = SCHEMA_KEYS.find((candidate) => tool[candidate] !== undefined);
+  const schemaKeys = SCHEMA_KEYS.filter((candidate) => tool[candidate] !== undefined);
+  const schema = schemaKeys[0] === undefined ? undefined : tool[schemaKeys[0]];
   const { effects } = tool;
+  if (effects !== undefined && !isRecord(effects)) refuse(where, 'an object whose `effects` are no record');
   return {
     kind: 'object',
     name,
@@ -120,12 +106,12 @@ export const shapeOf = (tool: unknown, key: string | undefined, where: string): 
     body: execute as AnyFunction,
     bodyKind: bodyKindOf(execute),
     method: 'execute',
-    schemaKey,
-    schema: schemaKey === undefined ? undefined : tool[schemaKey],
-    validate: schemaKey === undefined ? undefined : standardValidate(tool[schemaKey]),
+    schemaKeys,
+    schema,
+    validate: standardValidate(schema),
     declared: isRecord(effects) ? effects : undefined,
     cost: tool['cost'],
-    parameterNames: [],
+    parameters: undefined,
   };
 };
 

@@ -8,7 +8,10 @@ const object = (declaration: EffectDeclaration) => {
   return (args: unknown) => derive(args).effects;
 };
 const positional = (declaration: EffectDeclaration, ...names: string[]) => {
-  const derive = compileDeclaration('tool', declaration, new Map(names.map((name, index) => [name, index])));
+  const derive = compileDeclaration('tool', declaration, {
+    list: names.map((name) => ({ name, rest: false, inside: [] })),
+    complete: true,
+  });
   return (args: unknown) => derive(args).effects;
 };
 
@@ -43,13 +46,30 @@ describe('where an argument stands', () => {
   test('an absent optional argument has no effect', () => {
     expect(object({ read: 'path' })({})).toEqual([]);
     expect(object({ read: 'path' })({ path: null })).toEqual([]);
-    expect(object({ read: 'path' })(Object.create({ path: 'inherited' }))).toEqual([]);
+    expect(object({ read: 'a.path' })({ a: {} })).toEqual([]);
   });
 
   test('a path where none can be is an effect that no decider can resolve', () => {
     expect(object({ write: 'path' })({ path: { a: 1 } })[0]).toMatchObject({ kind: 'file', path: '\0object' });
     // `path` is looked for inside a text: the declaration does not fit, so what is written is unknown.
     expect(positional({ write: 'path' })(['/etc/passwd'])[0]).toMatchObject({ kind: 'file', path: '\0undefined' });
+  });
+
+  test('inside an instance, which can change or answer by its prototype, no decider can resolve it', () => {
+    for (const instance of [
+      Object.create({ path: 'inherited' }),
+      new Map([['path', 'a']]),
+      new (class {
+        path = 'a';
+      })(),
+    ]) {
+      expect(object({ read: 'path' })(instance)[0]).toMatchObject({ kind: 'file', path: '\0undefined' });
+    }
+  });
+
+  test('the call as a whole has its effect without any argument', () => {
+    expect(object({ command: true })(undefined)).toMatchObject([{ kind: 'command', command: ['tool'] }]);
+    expect(positional({ command: true })([])).toMatchObject([{ kind: 'command', command: ['tool'] }]);
   });
 
   test('a pointer escapes what RFC 6901 says', () => {

@@ -1,0 +1,141 @@
+/** Door-internal: how a call ends: once, whatever its body does, and what goes back to the caller with it. */
+import { higher } from './content/classify.ts';
+import { release } from './fulfil.ts';
+import type { Released, StreamRelease } from './fulfil.ts';
+import type { Verdict } from './judge.ts';
+import { PolicyBlockError, RedactionApplied } from './model/errors.ts';
+import type { CallOutcome } from './model/event.ts';
+import { recordEnded } from './record.ts';
+
+export const since = (start: number): number => Math.round((performance.now() - start) * 1000) / 1000;
+
+/** A call that is running. */
+export interface Run {
+  readonly verdict: Verdict;
+  readonly recordMs: number;
+  readonly runsFrom: number;
+  /** It ends once: what comes later changes nothing. */
+  isEnded: boolean;
+}
+
+interface Ended {
+  readonly thrown?: { readonly error: unknown };
+  readonly released?: Released;
+}
+
+export const end = (run: Run, outcome: CallOutcome, { thrown, released }: Ended = {}): void => {
+  if (run.isEnded) return;
+  run.isEnded = true;
+  if (outcome === 'returned') settleCost(run.verdict, released?.value);
+  recordEnded(run.verdict, {
+    outcome,
+    ...(thrown !== undefined && { error: thrown.error }),
+    ...(released?.withheld !== undefined && { withheld: released.withheld }),
+    ...(released !== undefined && { detections: released.detections, classification: released.classification }),
+    steps: [
+      { step: 'record', duration_ms: run.recordMs },
+      { step: 'run', duration_ms: since(run.runsFrom) },
+    ],
+  });
+};
+
+/** What it came to, where the price depends on the result; a price that cannot be told stays as it was reserved. */
+const settleCost = ({ request, args, held }: Verdict, result: unknown): void => {
+  const { cost } = request.tool.shape;
+  if (held.length === 0 || typeof cost !== 'function') return;
+  try {
+    const usd: unknown = (cost as (input: unknown, result: unknown) => unknown)(args, result);
+    if (typeof usd === 'number' && usd >= 0 && Number.isFinite(usd)) {
+      for (const { budget, reservation } of held) budget.settle(reservation, { usd });
+    }
+  } catch {
+    // The reservation stands: it is the most that was known before the call.
+  }
+};
+
+export const CANCELLED = Symbol('cancelled');
+
+/** The value of `pending`, or `CANCELLED` as soon as a signal fires: a tool that never settles must not hold its caller. */
+export const settledOrCancelled = (
+  pending: PromiseLike<unknown>,
+  signals: readonly AbortSignal[],
+): Promise<unknown> => {
+  if (signals.length === 0) return Promise.resolve(pending);
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => {
+      resolve(CANCELLED);
+    };
+    const stop = (): void => {
+      for (const signal of signals) signal.removeEventListener('abort', onAbort);
+    };
+    for (const signal of signals) {
+      if (signal.aborted) onAbort();
+      else signal.addEventListener('abort', onAbort, { once: true });
+    }
+    Promise.resolve(pending)
+      .then(resolve, reject)
+      .finally(stop)
+      .catch(() => undefined);
+  });
+};
+
+export const reasonOf = (signals: readonly AbortSignal[]): unknown => signals.find((signal) => signal.aborted)?.reason;
+
+/** Step 6: what goes back to the caller, masked or withheld as the flags say; then step 7. */
+export const finish = (run: Run, result: unknown): unknown => {
+  const released = release(run.verdict, result);
+  end(run, 'returned', { released });
+  return handOver(run, released);
+};
+
+export const handOver = ({ verdict }: Run, released: Released): unknown => {
+  const { request } = verdict;
+  if (released.withheld !== undefined) {
+    const { blockedBy, reason, code } = released.withheld;
+    throw new PolicyBlockError(
+      {
+        blockedBy,
+        reason,
+        reasonCode: code,
+        classification: released.classification,
+        tool: request.tool.shape.name,
+        callId: request.callId,
+      },
+      request.ids,
+    );
+  }
+  if (released.redactions.length > 0 && request.tool.layers.some(({ raiseOnRedaction }) => raiseOnRedaction)) {
+    throw new RedactionApplied(released.redactions, released.value, request.ids);
+  }
+  return released.value;
+};
+
+/** What the body threw goes back masked like a result; where that is withheld, the block goes back in its place. */
+export const fail = (run: Run, error: unknown): never => {
+  const released = release(run.verdict, error);
+  end(run, 'threw', { thrown: { error }, released });
+  if (released.withheld !== undefined) handOver(run, released);
+  throw released.value;
+};
+
+/** The next values of a stream. The call ends when the stream does, so a withheld value ends both. */
+export const passOn = (run: Run, stream: StreamRelease, values: readonly unknown[]): readonly unknown[] => {
+  const { released } = stream;
+  if (released.withheld === undefined) return values;
+  end(run, 'returned', { released });
+  handOver(run, released);
+  return [];
+};
+
+/** The value that a generator returns, recorded with what was found in all that it yielded. */
+export const finishStream = (run: Run, stream: StreamRelease, result: unknown): unknown => {
+  const last = release(run.verdict, result);
+  const { detections, classification } = stream.released;
+  const released: Released = {
+    ...last,
+    detections: [...detections, ...last.detections],
+    classification: higher(classification, last.classification),
+  };
+  end(run, 'returned', { released });
+  return handOver(run, released);
+};
