@@ -2,9 +2,9 @@
  * A stream whose pieces must keep their number and order: what a generator yields. Texts are held back just far enough
  * that a match across several of them is seen; each comes out as the item it went in, its part of a match masked.
  */
-import type { Findings } from '../model/content.ts';
+import type { Finding, Findings } from '../model/content.ts';
 import type { ContentScanner } from './scanner.ts';
-import { maskOf, type Span } from './spans.ts';
+import { maskOf, resolveSpans, type Span } from './spans.ts';
 
 /** How many characters of text are held back behind the last item that was given on. */
 const WINDOW = 256;
@@ -40,12 +40,31 @@ export class ItemWindow {
     return this.#held.reduce((sum, item) => sum + item.length, 0);
   }
 
+  /**
+   * Items may be pieces of one text or texts of their own, and nobody says which: what either reading finds counts. Read
+   * as one, a key after a letter is the rest of a word; read apart, half a key is nothing.
+   */
+  #inspect(text: string, base: number): { readonly spans: readonly Span[]; readonly findings: Findings } {
+    const whole = this.#scanner.inspect(text);
+    const spans: Span[] = [...whole.spans];
+    const findings: Finding[] = [...whole.findings];
+    let at = base;
+    for (const item of this.#held) {
+      const alone = this.#scanner.inspect(item);
+      const from = at;
+      spans.push(...alone.spans.map((span) => ({ ...span, start: span.start + from, end: span.end + from })));
+      findings.push(...alone.findings.map((one) => ({ ...one, start: one.start + from, end: one.end + from })));
+      at += item.length;
+    }
+    return { spans: spans.length === whole.spans.length ? spans : resolveSpans(spans), findings };
+  }
+
   /** Gives on the items that end before `wanted`, counted from the first held character. */
   #release(wanted: number): readonly unknown[] {
     const base = this.#context.length;
     const text = this.#context + this.#held.join('');
     const last = base + wanted >= text.length;
-    const { spans, findings } = this.#scanner.inspect(text);
+    const { spans, findings } = this.#inspect(text, base);
     let limit = base + wanted;
     if (!last) {
       const crossing = spans.find(({ start, end }) => start < limit && end > limit && end - start <= LONGEST_HELD);
