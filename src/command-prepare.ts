@@ -48,6 +48,9 @@ export interface ConfinedOptions {
   readonly allowDegraded?: AllowDegraded | undefined;
 }
 
+/** Covered by the profile itself: naming them would compile it anew for each. */
+const SYSTEM_PROGRAM = /^\/(?:usr|bin|sbin)\//u;
+
 export interface PreparedCommand {
   readonly tier: Tier;
   readonly argv: readonly string[];
@@ -98,7 +101,7 @@ export const prepareCommand = (argv: readonly string[], options: ConfinedOptions
         variables: { workspace, tmp: directories.root, node: process.execPath, home: homedir() },
         host: hostAbilities(),
         searchPath: path.split(':'),
-        ...(tier === 'observer' ? { program } : {}),
+        ...(tier === 'observer' || (tier === 'standard' && !SYSTEM_PROGRAM.test(program)) ? { program } : {}),
         commands,
         connect,
         limits,

@@ -2,6 +2,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  copyFileSync,
   chmodSync,
   existsSync,
   mkdirSync,
@@ -332,4 +333,22 @@ test('a tree that cannot be removed at once does not stop the next command', asy
   expect((await run(['true'])).exitCode).toBe(0);
   chmodSync(workspace, 0o755);
   expect(readdirSync(workspace)).toContain('file.txt');
+});
+
+test('a program that lies where the tier grants nothing else is started when it is the one that was asked for', async () => {
+  const elsewhere = mkdtempSync(join(tmpdir(), 'run-command-program-'));
+  try {
+    const program = join(elsewhere, 'own-true');
+    copyFileSync('/bin/true', program);
+    const beside = join(elsewhere, 'not-asked');
+    copyFileSync('/bin/true', beside);
+    for (const tier of ['observer', 'worker', 'standard'] as const) {
+      const allowed = tier === 'worker' ? { commands: [program] } : {};
+      expect(await runCommand([program], { tier, ...allowed })).toMatchObject({ status: 'exited', exitCode: 0 });
+    }
+    const ran = await runCommand(['/bin/sh', '-c', `${program}; ${beside}`], { tier: 'worker', commands: [program] });
+    expect([ran.exitCode, ran.stderr]).toEqual([126, expect.stringContaining('not-asked')]);
+  } finally {
+    rmSync(elsewhere, { recursive: true });
+  }
 });

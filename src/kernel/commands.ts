@@ -55,7 +55,8 @@ export const findCommands = (
     } else notFound.push(name);
   }
   return {
-    commands: any ? [] : commands,
+    // Where any program may start, what was asked for by name may also lie where nothing else is granted (`/tmp`).
+    commands,
     notFound,
     executable: any ? undefined : [...new Set(commands.flatMap(({ files }) => files))],
     searchPath: any ? options.searchPath : inPathOrder(commands, options.searchPath),
