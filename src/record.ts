@@ -9,7 +9,7 @@ import { canonicalize, trustCanonicalJson } from './model/canonical.ts';
 import type { Classification, Detection, Step } from './model/decision.ts';
 import { unreachable } from './model/decision.ts';
 import { TapPassError } from './model/errors.ts';
-import type { Effect } from './model/effect.ts';
+import type { Effect, ResolvedPath } from './model/effect.ts';
 import type { CallDecided, CallEnded, CallOutcome, EventSink, JournalEntry, StepTiming } from './model/event.ts';
 import { asJson, asRecord } from './tools/receive.ts';
 
@@ -67,6 +67,9 @@ const correlation = ({ ids, subject, tool, callId, parentCallId }: Request) => (
   ...(parentCallId !== undefined && { parent_call_id: parentCallId }),
 });
 
+const inOrder = ({ beneath, exists, real }: ResolvedPath): ResolvedPath =>
+  beneath === undefined ? { exists, real } : { beneath, exists, real };
+
 /** What the journal says of an effect: facts for replay, not the whole message or statement, which are in `args`. */
 const effectFacts = (effect: Effect, recipients: Verdict['recipients']): unknown => {
   switch (effect.kind) {
@@ -76,7 +79,8 @@ const effectFacts = (effect: Effect, recipients: Verdict['recipients']): unknown
         kind,
         operation,
         pointer,
-        ...(resolved !== undefined && { resolved }),
+        // Keys in the order of the canonical text: sorting them again for every call would cost a microsecond.
+        ...(resolved !== undefined && { resolved: inOrder(resolved) }),
         ...(fault !== undefined && { fault }),
       };
     }
@@ -224,6 +228,10 @@ export const recorded = async (request: Request): Promise<void> => {
   }
 };
 
+/** True when a body must wait for `recorded` before it runs. */
+export const mustWait = (request: Request): boolean =>
+  sinksOf(request).some(({ durability }) => durability !== 'write');
+
 export interface Ending {
   readonly outcome: CallOutcome;
   /** What the body threw. */
@@ -253,7 +261,6 @@ const errorFields = (error: unknown, mask: Mask): { name: string; message: strin
 
 /** Step 7. Never throws: the body has run, so an end that cannot be written now is owed and denies the next call. */
 export const recordEnded = ({ request, decision }: Verdict, ending: Ending): void => {
-  const mask = maskFor(request);
   const entry: CallEnded = {
     type: 'call-ended',
     ...correlation(request),
@@ -264,7 +271,7 @@ export const recordEnded = ({ request, decision }: Verdict, ending: Ending): voi
       reason: maskedText(request, decision.reason ?? ''),
     }),
     ...(ending.withheld !== undefined && { blocked_by: ending.withheld.blockedBy, reason: ending.withheld.reason }),
-    ...('error' in ending && { error: errorFields(ending.error, mask) }),
+    ...('error' in ending && { error: errorFields(ending.error, maskFor(request)) }),
     detections: ending.detections ?? NONE,
     classification: higher(ending.classification ?? 'PUBLIC', decision.classification),
     duration_ms: Math.round((performance.now() - request.startedAt) * 1000) / 1000,

@@ -14,7 +14,7 @@ import { unreachable } from './model/decision.ts';
 import type { Decision } from './model/decision.ts';
 import { grantFor } from './model/grant.ts';
 import type { ToolContext } from './tools/define.ts';
-import { recordDecided, recorded, recordEnded } from './record.ts';
+import { mustWait, recordDecided, recorded, recordEnded } from './record.ts';
 
 const denial = ({ request, decision, integrity }: Verdict): Error => {
   if (integrity !== undefined && decision.code === 'tool.changed') {
@@ -104,7 +104,7 @@ const finishLater = async (run: Run, pending: PromiseLike<unknown>): Promise<unk
 const whenRecorded = async (run: Run): Promise<void> => {
   const { request, held } = run.verdict;
   try {
-    await recorded(request);
+    if (mustWait(request)) await recorded(request);
   } catch (error) {
     giveBack(held);
     end(run, 'denied', { thrown: { error } });

@@ -754,6 +754,25 @@ describe('no record, no act', () => {
     expect(() => act()).toThrow(/No record, no act/u);
   });
 
+  test.each([
+    ['write', 0],
+    ['fsync', 1],
+  ] as const)('a synchronous tool waits for the disk only where the journal promises it: %s', (durability, synced) => {
+    let syncs = 0;
+    const sink: EventSink = {
+      durability,
+      append: (entry) => journal.append(entry),
+      appendDurable: (entry) => {
+        syncs += 1;
+        journal.append(entry);
+      },
+      settled: async () => undefined,
+    };
+    const { act } = govern({ act: () => 1 }, { workspace, audit: sink });
+    act();
+    expect([syncs, events().length]).toEqual([synced, 2]);
+  });
+
   test('the decision is in the journal before the body runs', () => {
     let seen = 0;
     const { look } = govern(

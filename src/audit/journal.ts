@@ -108,6 +108,10 @@ export class DirectoryJournal implements Journal {
     if (this.#file !== undefined) this.#commit.syncNow(this.#file);
   }
 
+  get durability(): 'write' | 'fsync' {
+    return this.#fsync ? 'fsync' : 'write';
+  }
+
   async settled(): Promise<void> {
     if (this.#fsync) await this.#commit.settled();
   }

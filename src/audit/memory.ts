@@ -33,6 +33,8 @@ export const openMemoryJournal = (options: MemoryJournalOptions = {}): MemoryJou
 const NOTHING = Buffer.alloc(0);
 
 class RingJournal implements MemoryJournal {
+  /** Memory is all there is: nothing to wait for. */
+  readonly durability = 'write';
   readonly #capacity: number;
   readonly #capacityChars: number;
   readonly #clock = new Clock();

@@ -96,6 +96,8 @@ export type AuditEvent = JournalEntry & {
 export interface EventSink {
   /** Where the records are, for a sink that keeps them in files: no governed tool may write there. */
   readonly dir?: string;
+  /** `write`: what `append` took needs no waiting for. Anything else: wait for `settled`, or use `appendDurable`. */
+  readonly durability?: 'write' | 'fsync';
   append(entry: JournalEntry): void;
   /** As `append`, but durable on return: for calls that cannot wait (synchronous tools). */
   appendDurable(entry: JournalEntry): void;
