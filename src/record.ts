@@ -210,7 +210,7 @@ export const recordDecided = (verdict: Verdict, durable: boolean): void => {
     entry = decidedEntry(verdict);
     for (const sink of sinksOf(verdict.request)) {
       payDebts(sink);
-      const answer: unknown = durable ? sink.appendDurable(entry) : sink.append(entry);
+      const answer: unknown = durable && sink.durability !== 'write' ? sink.appendDurable(entry) : sink.append(entry);
       if (answer instanceof Promise) refuseLater(answer);
     }
   } catch (error) {
