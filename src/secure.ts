@@ -100,8 +100,8 @@ const requireOptions = (given: unknown): SecureOptions => {
   return given;
 };
 
-/** A worker has a temporary directory of its own, from which `runCommand` later takes those of its commands. */
-const temporaryFor = (tier: Tier): string | undefined => (tier === 'worker' ? privateRoot() : undefined);
+/** Who may write has a temporary directory of its own, from which `runCommand` later takes those of its commands. */
+const temporaryFor = (tier: Tier): string | undefined => (tier === 'observer' ? undefined : privateRoot());
 
 const compileFor = (tier: Tier, options: SecureOptions): CompiledProfile => {
   const workspace = requireWorkspace(options.workspace);

@@ -85,6 +85,28 @@ describe('every thread', () => {
   });
 });
 
+describe('the temporary directory', () => {
+  test.each([
+    ['standard', ['written', 'written', 'EACCES']],
+    ['worker', ['written', 'written', 'EACCES']],
+    ['observer', ['EACCES', 'EACCES', 'EACCES']],
+  ])('of %s: its own and the workspace, and not the one that all share', (tier, expected) => {
+    const seen = json(
+      script(`
+        import { writeFileSync } from 'node:fs';
+        import { tmpdir } from 'node:os';
+        const shared = tmpdir();
+        secure({ tier: ${JSON.stringify(tier)}, workspace });
+        const write = (folder) => {
+          const file = folder + '/secure-temporary-test-' + process.pid;
+          try { writeFileSync(file, 'x'); return 'written'; } catch (error) { return error.code; }
+        };
+        console.log(JSON.stringify({ wrote: [write(workspace), write(tmpdir()), write(shared)] }));`),
+    );
+    expect(seen).toEqual({ wrote: expected });
+  });
+});
+
 describe('narrowing', () => {
   test('a second call may tighten, and the same call is the same report', () => {
     const seen = json(
