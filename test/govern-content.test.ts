@@ -1,4 +1,5 @@
 /** Secrets and personal data on their way in, out and into the journal. */
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -227,6 +228,56 @@ describe('streams', () => {
     expect(got.join('')).not.toContain(SECRET.slice(4));
     const ended = [...journal.read()].filter(({ type }) => type === 'call-ended');
     expect(ended.map((event) => (event as { blocked?: boolean }).blocked)).toEqual([true, true, true]);
+  });
+
+  describe.each(['sync', 'later', 'web'] as const)('a private key that fills many pieces of a stream: %s', (kind) => {
+    const key = generateKeyPairSync('rsa', {
+      modulusLength: 2048,
+      privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+      publicKeyEncoding: { type: 'spki', format: 'pem' },
+    }).privateKey;
+    const text = `${'what comes before. '.repeat(30)}${key}${' what comes after. '.repeat(40)}`;
+    const lines = key.split('\n').slice(1, -2);
+
+    test.each([
+      ['redact', 5],
+      ['redact', 64],
+      ['redact', 5000],
+      ['block', 5],
+      ['block', 64],
+      ['block', 5000],
+      ['flag', 5],
+      ['flag', 64],
+      ['flag', 5000],
+    ] as const)('secrets=%s, in pieces of %i characters', async (flag, size) => {
+      const journal = openMemoryJournal();
+      const tools = govern(
+        {
+          *sync() {
+            yield* pieces(text, size);
+          },
+          async *later() {
+            yield* pieces(text, size);
+          },
+          web: () => ReadableStream.from(pieces(text, size)),
+        },
+        { flags: `secrets=${flag}`, workspace, audit: journal },
+      );
+      let got = '';
+      let error: unknown;
+      try {
+        for await (const piece of tools[kind]() as AsyncIterable<string>) got += piece;
+      } catch (thrown) {
+        error = thrown;
+      }
+      const ended = [...journal.read()].filter(({ type }) => type === 'call-ended') as unknown as {
+        blocked: boolean;
+        detections: readonly unknown[];
+      }[];
+      expect(lines.filter((line) => got.includes(line))).toHaveLength(flag === 'flag' ? lines.length : 0);
+      expect(error instanceof PolicyBlockError).toBe(flag === 'block');
+      expect(ended).toMatchObject([{ blocked: flag === 'block', detections: [{ step: 'detect_secrets' }] }]);
+    });
   });
 
   test('values that are no text go on one by one, at once', () => {

@@ -18,6 +18,10 @@ export class ItemWindow {
   readonly #found: (findings: Findings) => void;
   #context = '';
   #held: string[] = [];
+  /** Offset of the context in the whole text. */
+  #offset = 0;
+  /** Where the findings start, in the whole text, that were told of and may be seen again. */
+  readonly #reported = new Set<number>();
 
   constructor(scanner: ContentScanner, found: (findings: Findings) => void) {
     this.#scanner = scanner;
@@ -38,6 +42,19 @@ export class ItemWindow {
 
   #length(): number {
     return this.#held.reduce((sum, item) => sum + item.length, 0);
+  }
+
+  /** Each finding once, although both readings may see it, and the next look sees it again. */
+  #report(findings: Findings): void {
+    const fresh: Finding[] = [];
+    for (const start of this.#reported) if (start < this.#offset) this.#reported.delete(start);
+    for (const finding of findings) {
+      const start = finding.start + this.#offset;
+      if (this.#reported.has(start)) continue;
+      this.#reported.add(start);
+      fresh.push({ ...finding, start, end: finding.end + this.#offset });
+    }
+    if (fresh.length > 0) this.#found(fresh);
   }
 
   /**
@@ -67,8 +84,10 @@ export class ItemWindow {
     const { spans, findings } = this.#inspect(text, base);
     let limit = base + wanted;
     if (!last) {
-      const crossing = spans.find(({ start, end }) => start < limit && end > limit && end - start <= LONGEST_HELD);
-      if (crossing !== undefined) limit = crossing.start;
+      // Found, not only replaced: what a flag blocks or reports is held whole as well.
+      const across = (): Finding | undefined =>
+        findings.find(({ start, end }) => start < limit && end > limit && end - start <= LONGEST_HELD);
+      for (let found = across(); found !== undefined; found = across()) limit = found.start;
       const floor = Math.max(base, limit - LONGEST_HELD);
       let word = limit;
       while (word > floor && !/\s/u.test(text.charAt(word - 1))) word -= 1;
@@ -83,9 +102,10 @@ export class ItemWindow {
       at += item.length;
       this.#held.shift();
     }
-    const fresh = findings.filter(({ start, end }) => end > base && start < at);
-    if (fresh.length > 0) this.#found(fresh);
-    this.#context = text.slice(Math.max(0, at - CONTEXT), at);
+    this.#report(findings.filter(({ start, end }) => end > base && start < at));
+    const keep = Math.max(0, at - CONTEXT);
+    this.#offset += keep;
+    this.#context = text.slice(keep, at);
     return out;
   }
 }

@@ -2,7 +2,7 @@
  * Streams: text that arrives in pieces is held back just far enough that no border between pieces hides a match. What is
  * held is a look-ahead window, and the unbroken word before it: a token is judged when its end is known.
  */
-import type { Findings } from '../model/content.ts';
+import type { Finding, Findings } from '../model/content.ts';
 import type { ContentScanner } from './scanner.ts';
 import { replaceSpans, type Span } from './spans.ts';
 import { bytesLike } from './values.ts';
@@ -37,6 +37,8 @@ export class TextWindow {
   #given = 0;
   /** Offset of the start of `#buffer` in the whole text. */
   #offset = 0;
+  /** Where the findings start, in the whole text, that were told of and may be seen again. */
+  readonly #reported = new Set<number>();
 
   constructor(
     scanner: ContentScanner,
@@ -72,14 +74,17 @@ export class TextWindow {
     const { spans, findings } = this.#scanner.inspect(this.#buffer);
     let end = wanted;
     let opening = '';
-    for (const span of spans) {
-      if (span.start >= end || span.end <= end || last) continue;
+    // Found, not only replaced: what a flag blocks or reports is held whole as well, or it would go on unseen.
+    const across = (at: number): Finding | undefined =>
+      last ? undefined : findings.find(({ start, end: to }) => start < at && to > at);
+    for (let found = across(end); found !== undefined && end > this.#given; found = across(end)) {
       // A match lies across the border: it is held whole, or masked so far when it has grown too long.
-      if (span.end - Math.max(span.start, this.#given) > LONGEST_HELD) {
-        end = span.end;
-        opening = this.#buffer.slice(span.start, span.start + OPENING);
-      } else end = Math.max(this.#given, span.start);
-      break;
+      if (found.end - Math.max(found.start, this.#given) > LONGEST_HELD) {
+        end = found.end;
+        opening = this.#buffer.slice(found.start, found.start + OPENING);
+        break;
+      }
+      end = Math.max(this.#given, found.start);
     }
     if (end <= this.#given) return '';
     const out = this.#masked(spans, end);
@@ -103,9 +108,15 @@ export class TextWindow {
     return replaceSpans(this.#buffer.slice(from, end), parts);
   }
 
+  /** Each finding once, as soon as any of it is given on, also where it began in what was given on before. */
   #report(findings: Findings, end: number): void {
     if (this.#found === undefined) return;
-    const fresh = findings.filter((finding) => finding.start >= this.#given && finding.end <= end);
+    const fresh = findings.filter(
+      (finding) =>
+        finding.end > this.#given && finding.start < end && !this.#reported.has(finding.start + this.#offset),
+    );
+    for (const start of this.#reported) if (start < this.#offset) this.#reported.delete(start);
+    for (const finding of fresh) this.#reported.add(finding.start + this.#offset);
     if (fresh.length > 0) {
       this.#found(
         fresh.map((finding) => ({ ...finding, start: finding.start + this.#offset, end: finding.end + this.#offset })),
