@@ -4,6 +4,7 @@
  */
 import { openWorkspace } from './broker/file.ts';
 import type { Workspace } from './broker/file.ts';
+import type { Resolution } from './broker/file-resolve.ts';
 import type { LayerExtras } from './layer.ts';
 import type { Ruling } from './model/decision.ts';
 import { denyRuling, unreachable } from './model/decision.ts';
@@ -47,6 +48,13 @@ const isWithin = (real: string, directory: string): boolean =>
 const reaches = ({ operation }: FileEffect, real: string, directory: string): boolean =>
   isWithin(real, directory) || ((operation === 'remove' || operation === 'rename') && isWithin(directory, real));
 
+/** Written out where nothing is out of the ordinary: this is done for every path of every call. */
+const withResolution = (effect: FileEffect, resolution: Resolution): FileEffect => {
+  if ('fault' in resolution || effect.derived !== undefined) return { ...effect, ...resolution };
+  const { kind, access, operation, path, pointer } = effect;
+  return { kind, access, operation, path, pointer, resolved: resolution.resolved };
+};
+
 export interface DeciderOptions {
   readonly flags: Flags;
   readonly workspace: string;
@@ -72,7 +80,7 @@ export const compileEffectDeciders = ({ flags, workspace, protectedPaths, extras
     const isUnrestricted = flags.files === 'allow' || flags.files === 'block';
     // Where a reading leads changes nothing then, and asking the kernel for it costs a microsecond.
     if (isUnrestricted && effect.access === 'read') return { effect, ruling: decideFile(effect, flags.files) };
-    const judged: FileEffect = { ...effect, ...workspaceAt(workspace).resolve(effect.path, effect) };
+    const judged = withResolution(effect, workspaceAt(workspace).resolve(effect.path, effect));
     if (reachesJournal(judged)) return { effect: judged, ruling: journalDenial };
     return isUnrestricted
       ? { effect, ruling: decideFile(effect, flags.files) }

@@ -5,9 +5,7 @@ import type { Released, StreamRelease } from './fulfil.ts';
 import type { Verdict } from './judge.ts';
 import { PolicyBlockError, RedactionApplied } from './model/errors.ts';
 import type { CallOutcome } from './model/event.ts';
-import { recordEnded } from './record.ts';
-
-export const since = (start: number): number => Math.round((performance.now() - start) * 1000) / 1000;
+import { milliseconds, recordEnded } from './record.ts';
 
 /** A call that is running. */
 export interface Run {
@@ -27,14 +25,16 @@ export const end = (run: Run, outcome: CallOutcome, { thrown, released }: Ended 
   if (run.isEnded) return;
   run.isEnded = true;
   if (outcome === 'returned') settleCost(run.verdict, released?.value);
+  const endedAt = performance.now();
   recordEnded(run.verdict, {
     outcome,
+    endedAt,
     ...(thrown !== undefined && { error: thrown.error }),
     ...(released?.withheld !== undefined && { withheld: released.withheld }),
     ...(released !== undefined && { detections: released.detections, classification: released.classification }),
     steps: [
       { step: 'record', duration_ms: run.recordMs },
-      { step: 'run', duration_ms: since(run.runsFrom) },
+      { step: 'run', duration_ms: milliseconds(endedAt - run.runsFrom) },
     ],
   });
 };

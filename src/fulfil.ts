@@ -18,6 +18,8 @@ export interface Released {
 }
 
 const NO_DETECTIONS: readonly Detection[] = Object.freeze([]);
+const NO_FINDINGS: Findings = Object.freeze([]);
+const NOTHING_REDACTED: Released['redactions'] = Object.freeze([]);
 
 const withheldBy = ({ blockedBy, code, reason }: Decision): NonNullable<Released['withheld']> => ({
   blockedBy: blockedBy ?? 'detect_secrets',
@@ -30,7 +32,7 @@ export const release = ({ request }: Verdict, given: unknown): Released => {
   let value = given;
   let detections = NO_DETECTIONS;
   let classification: Classification = 'PUBLIC';
-  let replaced: Findings = [];
+  let replaced = NO_FINDINGS;
   try {
     for (const { flags, scanner } of request.rules) {
       const transformed = scanner.transform(value);
@@ -51,7 +53,12 @@ export const release = ({ request }: Verdict, given: unknown): Released => {
     const withheld = { blockedBy: 'detect_secrets' as const, code: 'content.unreadable', reason };
     return { value: undefined, withheld, detections, classification: 'RESTRICTED', redactions: [] };
   }
-  return { value, detections, classification, redactions: countByType(replaced) };
+  return {
+    value,
+    detections,
+    classification,
+    redactions: replaced.length === 0 ? NOTHING_REDACTED : countByType(replaced),
+  };
 };
 
 /** The obligations on a stream: each value masked or withheld, texts held back so that no border hides a match. */

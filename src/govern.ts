@@ -78,6 +78,8 @@ export type Governed<T extends Tools> = { -readonly [K in keyof T]: GovernedOne<
 
 const governed = new WeakMap<object, GovernedTool>();
 
+const NO_SINKS: readonly EventSink[] = Object.freeze([]);
+
 const isSink = (audit: object): audit is EventSink => typeof (audit as { append?: unknown }).append === 'function';
 
 const workspaceOf = (option: string | undefined): string => {
@@ -157,11 +159,15 @@ const layerOf = (options: GovernOptions, inherits: boolean): Layer => {
   const parsed = read(flags);
   const workspace = workspaceOf(options.workspace);
   const settings: JournalSettings = { dir: join(workspace, '.tappass', 'audit') };
-  let sink: () => EventSink | undefined;
-  if (audit === false || (audit === undefined && inherits)) sink = () => undefined;
-  else if (audit === undefined) sink = () => sharedJournal(settings);
-  else if (isSink(audit)) sink = () => audit;
-  else sink = () => sharedJournal(audit);
+  let sinks: () => readonly EventSink[];
+  if (audit === false || (audit === undefined && inherits)) sinks = () => NO_SINKS;
+  else if (audit !== undefined && isSink(audit)) {
+    const given = [audit];
+    sinks = () => given;
+  } else {
+    let opened: readonly EventSink[] | undefined;
+    sinks = () => (opened ??= [sharedJournal(audit ?? settings)]);
+  }
   const { network, commands, harmlessFunctions, content, rate, ledger, loopGuard } = options;
   return makeLayer({
     parsed,
@@ -173,7 +179,7 @@ const layerOf = (options: GovernOptions, inherits: boolean): Layer => {
     workspace,
     signal: options.signal,
     onEvent: options.onEvent,
-    sink,
+    sinks,
     protectedPaths: [
       join(workspace, '.tappass'),
       ...(typeof audit === 'object' && typeof audit.dir === 'string' ? [realDirectory(audit.dir)] : []),

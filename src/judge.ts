@@ -86,6 +86,7 @@ interface ContentJudgement {
 }
 
 const CLEAN: ContentJudgement = { rulings: [], findings: [], rewrites: [] };
+const PUBLIC = classify([]);
 
 const contentRulings = (rules: Rules, effects: readonly Effect[], args: unknown): ContentJudgement => {
   const exempt = effects.length === 0 ? [] : addressedAt(effects, args);
@@ -165,14 +166,14 @@ class LayerJudge {
     this.#took('filter_tools', filter.outcome);
     for (const effect of derived) this.#judgeEffect(effect);
 
-    const effectRewrites = this.#rulings.flatMap(({ outcome, rewrites }) =>
-      outcome === 'allow' ? (rewrites ?? []) : [],
-    );
-    const addressed = effectRewrites.length === 0 ? args : applyRewrites(args, effectRewrites);
+    let addressed = args;
+    for (const { outcome, rewrites } of this.#rulings) {
+      if (outcome === 'allow' && rewrites !== undefined) addressed = applyRewrites(addressed, rewrites);
+    }
     // What the rewrites put in is the policy's own: clean arguments stay clean.
     const content = isClean ? CLEAN : contentRulings(this.#rules, this.#effects, addressed);
     this.#rulings.push(...content.rulings);
-    const { classification } = classify(content.findings);
+    const { classification } = content === CLEAN ? PUBLIC : classify(content.findings);
     this.#took('detect_content', content.findings.length === 0 ? 'clean' : 'found');
     const repeated = dryRun ? undefined : repeatRuling(this.#request, this.#layer);
     if (repeated !== undefined) this.#rulings.push(repeated);

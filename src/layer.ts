@@ -65,8 +65,8 @@ export interface LayerOptions {
   readonly workspace: string;
   readonly signal: AbortSignal | undefined;
   readonly onEvent: ((event: JournalEntry) => void) | undefined;
-  /** Opens the journal at the first call; `undefined` when it was turned off. */
-  readonly sink: () => EventSink | undefined;
+  /** Opens the journal at the first call; none when it was turned off. */
+  readonly sinks: () => readonly EventSink[];
   readonly protectedPaths: readonly string[];
   readonly extras: LayerExtras;
   readonly repeatGuard: RepeatGuard | undefined;

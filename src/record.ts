@@ -1,6 +1,7 @@
 /** Door-internal: what a call leaves in the journal, before it acts and after. No record, no act. */
 import { hash } from 'node:crypto';
 import { channel } from 'node:diagnostics_channel';
+import { lineWriter } from './audit/append.ts';
 import type { Request } from './call.ts';
 import { higher } from './content/classify.ts';
 import { UNREADABLE } from './judge.ts';
@@ -24,11 +25,8 @@ const owed = new WeakMap<EventSink, JournalEntry[]>();
 
 const sinksOf = (request: Request): readonly EventSink[] => {
   const { layers } = request.tool;
-  if (layers.length === 1) {
-    const sink = layers[0].sink();
-    return sink === undefined ? [] : [sink];
-  }
-  return [...new Set(layers.map((layer) => layer.sink()).filter((sink) => sink !== undefined))];
+  if (layers.length === 1) return layers[0].sinks();
+  return [...new Set(layers.flatMap((layer) => layer.sinks()))];
 };
 
 const payDebts = (sink: EventSink): void => {
@@ -53,19 +51,18 @@ const tell = (request: Request, entry: JournalEntry): void => {
   if (events.hasSubscribers) events.publish(entry);
 };
 
-const correlation = ({ ids, subject, tool, callId, parentCallId }: Request) => ({
-  session_id: ids.sessionId,
-  task_id: ids.taskId,
-  agent_uuid: ids.agentUuid,
-  pipeline_uuid: ids.pipelineUuid,
-  audit_url: ids.auditUrl,
-  agent: subject.agent,
-  ...(subject.user !== undefined && { user: subject.user }),
-  ...(subject.org !== undefined && { org: subject.org }),
-  tool: tool.shape.name,
-  call_id: callId,
-  ...(parentCallId !== undefined && { parent_call_id: parentCallId }),
-});
+/**
+ * An event while it is being made: one literal of the fields that every event has, so that all of them share one shape,
+ * then the ones that this event has besides. Spreading parts together costs more than writing the line.
+ */
+type Draft<Entry> = { -readonly [Field in keyof Entry]: Entry[Field] };
+
+/** Of the fields that name a call, those that not every call has. */
+const addRarer = (entry: Draft<CallDecided> | Draft<CallEnded>, { subject, parentCallId }: Request): void => {
+  if (subject.user !== undefined) entry.user = subject.user;
+  if (subject.org !== undefined) entry.org = subject.org;
+  if (parentCallId !== undefined) entry.parent_call_id = parentCallId;
+};
 
 const inOrder = ({ beneath, exists, real }: ResolvedPath): ResolvedPath =>
   beneath === undefined ? { exists, real } : { beneath, exists, real };
@@ -75,14 +72,11 @@ const effectFacts = (effect: Effect, recipients: Verdict['recipients']): unknown
   switch (effect.kind) {
     case 'file': {
       const { kind, operation, pointer, resolved, fault } = effect;
-      return {
-        kind,
-        operation,
-        pointer,
-        // Keys in the order of the canonical text: sorting them again for every call would cost a microsecond.
-        ...(resolved !== undefined && { resolved: inOrder(resolved) }),
-        ...(fault !== undefined && { fault }),
-      };
+      if (fault !== undefined || resolved === undefined) {
+        return { kind, operation, pointer, ...(resolved && { resolved }), ...(fault !== undefined && { fault }) };
+      }
+      // Keys in the order of the canonical text: sorting them again for every call would cost a microsecond.
+      return { kind, operation, pointer, resolved: inOrder(resolved) };
     }
     case 'sql':
       return { kind: effect.kind, pointer: effect.pointer, dialect: effect.dialect };
@@ -126,61 +120,77 @@ const recordable = (request: Request, masked: unknown): unknown =>
 
 const digestOf = (bytes: Uint8Array): string => hash('sha256', bytes, 'hex');
 
-const argumentFields = (
+/** The arguments as they are written down; the second is true where only their beginning is. */
+const recordedArguments = (
   request: Request,
   argsText: string,
   masked: unknown,
-): Pick<CallDecided, 'args' | 'args_truncated'> => {
+): readonly [args: unknown, isTruncated: boolean] => {
   const most = request.tool.layers[0].limits.recordedBytes;
   const text = masked === request.asked && request.isJson ? argsText : canonicalize(recordable(request, masked));
-  if (text.length <= most) return { args: trustCanonicalJson(text) };
+  if (text.length <= most) return [trustCanonicalJson(text), false];
   // Cut after masking: half a secret at the cut would no longer look like one.
-  return { args: text.slice(0, Math.min(most, 1024)).toWellFormed(), args_truncated: true };
+  return [text.slice(0, Math.min(most, 1024)).toWellFormed(), true];
 };
 
-const decidedEntry = ({ request, decision, steps, recipients, recorded: masked }: Verdict): CallDecided => {
+const decidedEntry = (verdict: Verdict): CallDecided => {
+  const { request, decision, steps, recipients, recorded: masked } = verdict;
+  const { ids } = request;
   const rules = request.rules[0];
   if (rules === undefined) throw new TypeError('Expected at least one layer of rules');
   const argsText = canonicalize(request.isJson ? request.asked : asJson(request.asked));
-  const isClean = masked === request.asked;
+  const [args, isTruncated] = recordedArguments(request, argsText, masked);
   const { effects, rewrites } = decision;
-  const entry: CallDecided = {
+  const entry: Draft<CallDecided> = {
     type: 'call-decided',
-    ...correlation(request),
+    session_id: ids.sessionId,
+    task_id: ids.taskId,
+    agent_uuid: ids.agentUuid,
+    pipeline_uuid: ids.pipelineUuid,
+    audit_url: ids.auditUrl,
+    agent: request.subject.agent,
+    tool: request.tool.shape.name,
+    call_id: request.callId,
     outcome: decision.outcome,
-    ...argumentFields(request, argsText, masked),
-    args_sha256: hash('sha256', argsText, 'hex'),
+    args,
+    args_sha256: lineWriter().digest(argsText),
     effects: decision.basis,
     effect_list: effects.length === 0 ? NONE : effects.map((effect) => effectFacts(effect, recipients)),
-    ...(rewrites.length > 0 && { rewrites: rewrites.map(rewriteFields) }),
     blocked: !decision.allowed,
-    ...(decision.blockedBy !== undefined && {
-      blocked_by: decision.blockedBy,
-      // Also where the arguments are clean: a schema words its own issues.
-      reason: maskedText(request, decision.reason ?? ''),
-      reason_code: decision.code ?? '',
-    }),
-    ...(decision.wouldBlock !== undefined && {
-      would_block: {
-        blocked_by: decision.wouldBlock.blockedBy,
-        reason: decision.wouldBlock.reason,
-        reason_code: decision.wouldBlock.code,
-      },
-    }),
-    ...(decision.flagged && { flagged: true }),
     flags: rules.flags,
-    ...(rules.ignored.length > 0 && { ignored_flags: rules.ignored }),
     detections: decision.allowed ? decision.detections : maskedOr(request, decision.detections, NONE),
     classification: decision.classification,
     steps,
   };
-  if (isClean || masked === UNREADABLE) return entry;
+  addRarer(entry, request);
+  if (isTruncated) entry.args_truncated = true;
+  if (rewrites.length > 0) entry.rewrites = rewrites.map(rewriteFields);
+  if (decision.blockedBy !== undefined) {
+    entry.blocked_by = decision.blockedBy;
+    // Also where the arguments are clean: a schema words its own issues.
+    entry.reason = maskedText(request, decision.reason ?? '');
+    entry.reason_code = decision.code ?? '';
+  }
+  const { wouldBlock } = decision;
+  if (wouldBlock !== undefined) {
+    entry.would_block = {
+      blocked_by: wouldBlock.blockedBy,
+      reason: wouldBlock.reason,
+      reason_code: wouldBlock.code,
+    };
+  }
+  if (decision.flagged) entry.flagged = true;
+  if (rules.ignored.length > 0) entry.ignored_flags = rules.ignored;
+  return masked === request.asked || masked === UNREADABLE ? entry : maskedEntry(entry, request);
+};
+
+/** Where the arguments held something to mask, what was derived from them may hold it too. */
+const maskedEntry = (entry: CallDecided, request: Request): CallDecided => {
   const mask = maskFor(request);
-  // Where the arguments held something to mask, what was derived from them may hold it too.
-  const { effect_list, would_block } = entry;
+  const { effect_list, would_block, rewrites = NONE, detections } = entry;
   return {
     ...entry,
-    ...mask({ effect_list, rewrites: entry.rewrites ?? NONE, detections: entry.detections }),
+    ...mask({ effect_list, rewrites, detections }),
     ...(would_block !== undefined && { would_block: { ...would_block, reason: mask(would_block.reason) } }),
   };
 };
@@ -240,6 +250,8 @@ export interface Ending {
   readonly withheld?: { readonly blockedBy: Step; readonly reason: string };
   readonly detections?: readonly Detection[];
   readonly classification?: Classification;
+  /** By `performance.now()`. */
+  readonly endedAt: number;
   readonly steps: readonly StepTiming[];
 }
 
@@ -259,24 +271,39 @@ const errorFields = (error: unknown, mask: Mask): { name: string; message: strin
   }
 };
 
+/** To the microsecond: what is below is noise, and would only make lines longer. */
+export const milliseconds = (duration: number): number => Math.round(duration * 1000) / 1000;
+
 /** Step 7. Never throws: the body has run, so an end that cannot be written now is owed and denies the next call. */
 export const recordEnded = ({ request, decision }: Verdict, ending: Ending): void => {
-  const entry: CallEnded = {
+  const { ids } = request;
+  const entry: Draft<CallEnded> = {
     type: 'call-ended',
-    ...correlation(request),
+    session_id: ids.sessionId,
+    task_id: ids.taskId,
+    agent_uuid: ids.agentUuid,
+    pipeline_uuid: ids.pipelineUuid,
+    audit_url: ids.auditUrl,
+    agent: request.subject.agent,
+    tool: request.tool.shape.name,
+    call_id: request.callId,
     outcome: ending.outcome,
     blocked: !decision.allowed || ending.withheld !== undefined,
-    ...(decision.blockedBy !== undefined && {
-      blocked_by: decision.blockedBy,
-      reason: maskedText(request, decision.reason ?? ''),
-    }),
-    ...(ending.withheld !== undefined && { blocked_by: ending.withheld.blockedBy, reason: ending.withheld.reason }),
-    ...('error' in ending && { error: errorFields(ending.error, maskFor(request)) }),
     detections: ending.detections ?? NONE,
     classification: higher(ending.classification ?? 'PUBLIC', decision.classification),
-    duration_ms: Math.round((performance.now() - request.startedAt) * 1000) / 1000,
+    duration_ms: milliseconds(ending.endedAt - request.startedAt),
     steps: ending.steps,
   };
+  addRarer(entry, request);
+  if (decision.blockedBy !== undefined) {
+    entry.blocked_by = decision.blockedBy;
+    entry.reason = maskedText(request, decision.reason ?? '');
+  }
+  if (ending.withheld !== undefined) {
+    entry.blocked_by = ending.withheld.blockedBy;
+    entry.reason = ending.withheld.reason;
+  }
+  if ('error' in ending) entry.error = errorFields(ending.error, maskFor(request));
   for (const sink of sinksOf(request)) {
     try {
       payDebts(sink);

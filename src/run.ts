@@ -5,7 +5,7 @@
 import type { GovernedTool, Request } from './call.ts';
 import { openRequest, validate } from './call.ts';
 import { dispatch, driveAsyncGenerator, driveGenerator } from './drive.ts';
-import { CANCELLED, end, fail, reasonOf, settledOrCancelled, since } from './ending.ts';
+import { CANCELLED, end, fail, reasonOf, settledOrCancelled } from './ending.ts';
 import type { Run } from './ending.ts';
 import { giveBack, judge } from './judge.ts';
 import type { Verdict } from './judge.ts';
@@ -13,8 +13,9 @@ import { PolicyBlockError, ToolIntegrityViolation } from './model/errors.ts';
 import { unreachable } from './model/decision.ts';
 import type { Decision } from './model/decision.ts';
 import { grantFor } from './model/grant.ts';
+import type { Grant } from './model/grant.ts';
 import type { ToolContext } from './tools/define.ts';
-import { mustWait, recordDecided, recorded, recordEnded } from './record.ts';
+import { milliseconds, mustWait, recordDecided, recorded, recordEnded } from './record.ts';
 
 const denial = ({ request, decision, integrity }: Verdict): Error => {
   if (integrity !== undefined && decision.code === 'tool.changed') {
@@ -46,39 +47,44 @@ const admit = (verdict: Verdict, durable: boolean): Run => {
     giveBack(verdict.held);
     throw error;
   }
-  const recordMs = since(started);
+  const now = performance.now();
+  const recordMs = milliseconds(now - started);
   if (!verdict.decision.allowed) {
-    recordEnded(verdict, { outcome: 'denied', steps: [{ step: 'record', duration_ms: recordMs }] });
+    recordEnded(verdict, { outcome: 'denied', endedAt: now, steps: [{ step: 'record', duration_ms: recordMs }] });
     throw denial(verdict);
   }
-  return { verdict, recordMs, runsFrom: performance.now(), isEnded: false };
+  return { verdict, recordMs, runsFrom: now, isEnded: false };
 };
 
 const startBody = ({ request, args, decision }: Verdict): unknown => {
   const { shape, original } = request.tool;
   if (shape.kind === 'function') return Reflect.apply(shape.body, request.self, args as unknown[]);
-  const context = request.context.length > 0 ? request.context : [contextOf(request, decision)];
+  const context = request.context.length > 0 ? request.context : [new CallContext(request, decision)];
   return Reflect.apply(shape.body, original, [args, ...context]);
 };
 
 /** How long the permission of a call lasts, in milliseconds: far longer than a call, not for ever. */
 const GRANT_MS = 3_600_000;
 
-const contextOf = (request: Request, decision: Decision): ToolContext => ({
-  callId: request.callId,
-  // Made when a body asks: most never do.
-  get grants() {
-    const expiresAt = Date.now() + GRANT_MS;
-    return decision.effects.flatMap((effect) => grantFor(decision, effect, request.callId, expiresAt) ?? []);
-  },
-  ...firstSignal(request),
-});
+/** Grants are made when a body asks for them: most never do, and they would cost every call. */
+class CallContext implements ToolContext {
+  readonly callId: string;
+  readonly signal?: AbortSignal;
+  readonly #decision: Decision;
 
-const firstSignal = ({ signals }: Request): { readonly signal?: AbortSignal } => {
-  const [first, ...more] = signals;
-  if (first === undefined) return {};
-  return { signal: more.length === 0 ? first : AbortSignal.any([first, ...more]) };
-};
+  constructor({ callId, signals }: Request, decision: Decision) {
+    this.callId = callId;
+    this.#decision = decision;
+    const [first] = signals;
+    if (first !== undefined) this.signal = signals.length > 1 ? AbortSignal.any([...signals]) : first;
+  }
+
+  get grants(): readonly Grant[] {
+    const expiresAt = Date.now() + GRANT_MS;
+    const { effects } = this.#decision;
+    return effects.flatMap((effect) => grantFor(this.#decision, effect, this.callId, expiresAt) ?? []);
+  }
+}
 
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   (typeof value === 'object' || typeof value === 'function') &&
@@ -99,6 +105,9 @@ const finishLater = async (run: Run, pending: PromiseLike<unknown>): Promise<unk
   }
   return dispatch(run, result);
 };
+
+/** True when nothing has to be waited for before the body runs: every turn of the event loop costs as much as a decision. */
+const isRecorded = ({ verdict: { request } }: Run): boolean => request.signals.length === 0 && !mustWait(request);
 
 /** For bodies that may wait. What could not be made durable, or was cancelled meanwhile, does not run. */
 const whenRecorded = async (run: Run): Promise<void> => {
@@ -142,8 +151,9 @@ const callSync = (request: Request): unknown => {
 
 const callAsync = async (request: Request): Promise<unknown> => {
   refuseWhenCancelled(request);
-  const run = admit(judge(request, await validate(request)), false);
-  await whenRecorded(run);
+  const validated = validate(request);
+  const run = admit(judge(request, validated instanceof Promise ? await validated : validated), false);
+  if (!isRecorded(run)) await whenRecorded(run);
   return finishLater(run, begin(run) as PromiseLike<unknown>);
 };
 

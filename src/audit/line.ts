@@ -6,7 +6,7 @@
  * The two events of every call have serialisers of their own with the keys already in order; whatever is unusual about
  * an entry goes the general way, and a property test holds the two to the same text.
  */
-import { canonicalize, needsEscape, quoteWord } from '../model/canonical.ts';
+import { canonicalize, needsEscape, quote, quoteWord } from '../model/canonical.ts';
 import type { CallDecided, CallEnded, JournalEntry, StepTiming } from '../model/event.ts';
 
 /** Fields that only the journal may write: an entry that brings one would forge its place in the chain. */
@@ -69,7 +69,7 @@ const decidedText = (entry: CallDecided, seq: number, time: string, prevHash: st
     optional(',"args_truncated":', args_truncated) +
     blockedText(entry) +
     optional(',"blocked_by":', blocked_by) +
-    `,"call_id":"${entry.call_id}","classification":"${entry.classification}","detections":${list(entry.detections)},"effect_list":${list(entry.effect_list)},"effects":"${entry.effects}"` +
+    `,"call_id":"${entry.call_id}","classification":"${entry.classification}","detections":${list(entry.detections)},"effect_list":${facts(entry.effect_list)},"effects":"${entry.effects}"` +
     optional(',"flagged":', flagged) +
     `,"flags":${frozen(entry.flags)}` +
     optional(',"ignored_flags":', ignored_flags) +
@@ -79,7 +79,7 @@ const decidedText = (entry: CallDecided, seq: number, time: string, prevHash: st
     `,"pipeline_uuid":"${entry.pipeline_uuid}","prev_hash":"${prevHash}"` +
     optional(',"reason":', reason) +
     optional(',"reason_code":', reason_code) +
-    optional(',"rewrites":', rewrites) +
+    (rewrites === undefined ? '' : `,"rewrites":${replacements(rewrites)}`) +
     `,"seq":${seq},"session_id":"${entry.session_id}","steps":${steps(entry.steps)},"task_id":"${entry.task_id}","time":"${time}","tool":"${entry.tool}","type":"call-decided"` +
     optional(',"user":', user) +
     `${optional(',"would_block":', would_block)}}`
@@ -130,6 +130,7 @@ const callId = new LastVerbatim();
 const classification = new LastVerbatim();
 const outcome = new LastVerbatim();
 const pipeline = new LastVerbatim();
+const realPath = new LastVerbatim();
 const session = new LastVerbatim();
 const sha256 = new LastVerbatim();
 const task = new LastVerbatim();
@@ -157,6 +158,24 @@ const blockedText = ({ audit_url, blocked }: CallDecided | CallEnded): string =>
     ? ',"audit_url":null,"blocked":false'
     : `,"audit_url":${canonicalize(audit_url)},"blocked":${canonicalize(blocked)}`;
 
+/** The part of a step's text behind its time: few words, which come again and again. Bounded as `quoteWord` is. */
+const stepTails = new Map<string, Map<string | undefined, string>>();
+let keptTails = 0;
+
+const stepTail = (step: string, outcome: string | undefined): string => {
+  const known = stepTails.get(step)?.get(outcome);
+  if (known !== undefined) return known;
+  const made = `${outcome === undefined ? '' : `,"outcome":${quoteWord(outcome)}`},"step":${quoteWord(step)}}`;
+  if (keptTails < MAX_TAILS && made.length < MAX_TAIL_LENGTH) {
+    const ofStep = stepTails.get(step) ?? new Map<string | undefined, string>();
+    stepTails.set(step, ofStep.set(outcome, made));
+    keptTails += 1;
+  }
+  return made;
+};
+const MAX_TAILS = 1024;
+const MAX_TAIL_LENGTH = 200;
+
 const steps = (timings: readonly StepTiming[]): string => {
   if (!Array.isArray(timings)) return canonicalize(timings);
   let all = '[';
@@ -165,13 +184,37 @@ const steps = (timings: readonly StepTiming[]): string => {
     const known = typeof step === 'string' && Number.isFinite(duration_ms);
     const keys = Object.keys(timing).length;
     if (all.length > 1) all += ',';
-    if (known && outcome === undefined && keys === 2) all += `{"duration_ms":${duration_ms},"step":${quoteWord(step)}}`;
-    else if (known && typeof outcome === 'string' && keys === 3) {
-      all += `{"duration_ms":${duration_ms},"outcome":${quoteWord(outcome)},"step":${quoteWord(step)}}`;
-    } else all += canonicalize(timing);
+    const isPlain = (outcome === undefined && keys === 2) || (typeof outcome === 'string' && keys === 3);
+    all += known && isPlain ? `{"duration_ms":${duration_ms}${stepTail(step, outcome)}` : canonicalize(timing);
   }
   return `${all}]`;
 };
+
+/** One effect is a file's, as a rule, with its keys in this very order; anything else goes the general way. */
+const facts = (effects: readonly unknown[]): string => {
+  if (!Array.isArray(effects) || effects.length !== 1) return list(effects);
+  const { kind, operation, pointer, resolved } = effects[0] as Readonly<Record<string, unknown>>;
+  if (kind !== 'file' || typeof operation !== 'string' || typeof pointer !== 'string') return list(effects);
+  if (Object.keys(effects[0] as object).length !== 4 || typeof resolved !== 'object' || resolved === null) {
+    return list(effects);
+  }
+  const { beneath, exists, real } = resolved as Readonly<Record<string, unknown>>;
+  if (typeof beneath !== 'string' || typeof exists !== 'boolean' || typeof real !== 'string') return list(effects);
+  if (Object.keys(resolved).length !== 3) return list(effects);
+  return `[{"kind":"file","operation":${quoteWord(operation)},"pointer":${quoteWord(pointer)},"resolved":{"beneath":${quote(beneath)},"exists":${exists},"real":${path(real)}}}]`;
+};
+
+const replacements = (rewrites: NonNullable<CallDecided['rewrites']>): string => {
+  const [first] = rewrites;
+  if (!Array.isArray(rewrites) || rewrites.length !== 1 || first === undefined) return canonicalize(rewrites);
+  const { pointer, value } = first;
+  return typeof pointer === 'string' && typeof value === 'string' && Object.keys(first).length === 2
+    ? `[{"pointer":${quoteWord(pointer)},"value":${path(value)}}]`
+    : canonicalize(rewrites);
+};
+
+/** A path stands in an event twice: as where it leads, and as what the body got. */
+const path = (text: string): string => (realPath.isVerbatim(text) ? `"${text}"` : quote(text));
 
 /**
  * Texts of objects that cannot change: the flags of a program are the same object at every call. Frozen all the way

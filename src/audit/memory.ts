@@ -8,7 +8,7 @@ import { lineWriter } from './append.ts';
 import { Clock } from './clock.ts';
 import { parseFilter } from './filter.ts';
 import type { AuditFilter } from './filter.ts';
-import { HASH_PREFIX, journalError, NO_HASH, requireRecordable } from './format.ts';
+import { HASH_PREFIX, journalError, NO_HASH, requireRecordable, TAIL_LENGTH } from './format.ts';
 import { headText } from './head.ts';
 import type { Journal } from './journal.ts';
 import { lineText } from './line.ts';
@@ -31,6 +31,10 @@ export interface MemoryJournal extends Journal {
 export const openMemoryJournal = (options: MemoryJournalOptions = {}): MemoryJournal => new RingJournal(options);
 
 const NOTHING = Buffer.alloc(0);
+/** The bytes that lines are put into, one after the other; freed when the last line in it is forgotten. */
+const CHUNK_BYTES = 1024 * 1024;
+/** A character has at most three bytes in UTF-8. */
+const MOST_BYTES_PER_CHAR = 3;
 
 class RingJournal implements MemoryJournal {
   /** Memory is all there is: nothing to wait for. */
@@ -39,10 +43,16 @@ class RingJournal implements MemoryJournal {
   readonly #capacityChars: number;
   readonly #clock = new Clock();
   readonly #digest = lineWriter().digest;
-  /** Bytes, not texts: what lives as long as a ring does is copied around by the collector when it is in the heap. */
-  readonly #texts: Buffer[] = [];
+  /**
+   * By place in the ring: where a line stands. Bytes in few large chunks, not texts or buffers of their own: what lives
+   * as long as a ring does is copied around by the collector when it is in the heap.
+   */
+  readonly #chunks: Buffer[] = [];
+  readonly #starts: number[] = [];
+  readonly #ends: number[] = [];
   readonly #sizes: number[] = [];
-  readonly #hashes: string[] = [];
+  #chunk = NOTHING;
+  #used = 0;
   #oldest = 0;
   #kept = 0;
   #chars = 0;
@@ -71,13 +81,11 @@ class RingJournal implements MemoryJournal {
         `Expected an event of at most ${this.#capacityChars} characters, got ${text.length}. Raise \`capacityChars\`.`,
       );
     }
-    this.#hash = this.#digest(text);
-    this.#seq++;
     if (this.#kept === this.#capacity) this.#forget();
     const at = (this.#oldest + this.#kept) % this.#capacity;
-    this.#texts[at] = Buffer.from(text);
+    this.#put(at, text);
+    this.#seq++;
     this.#sizes[at] = text.length;
-    this.#hashes[at] = this.#hash;
     this.#kept++;
     this.#chars += text.length;
     while (this.#chars > this.#capacityChars) this.#forget();
@@ -130,16 +138,33 @@ class RingJournal implements MemoryJournal {
     await this.close();
   }
 
+  /** Hashes the text and keeps it as the line that would stand in a file. */
+  #put(at: number, text: string): void {
+    const most = text.length * MOST_BYTES_PER_CHAR + TAIL_LENGTH;
+    if (most > this.#chunk.length - this.#used) {
+      this.#chunk = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, most));
+      this.#used = 0;
+    }
+    const chunk = this.#chunk;
+    this.#chunks[at] = chunk;
+    this.#starts[at] = this.#used;
+    // Written first: that makes one string of its many pieces, which is quicker hashed.
+    const tailAt = this.#used + chunk.write(text, this.#used) - 1;
+    this.#hash = this.#digest(text);
+    // Over the last brace, which is one byte.
+    this.#used = tailAt + chunk.write(`${HASH_PREFIX}${this.#hash}"}`, tailAt, 'latin1');
+    this.#ends[at] = this.#used;
+  }
+
   #line(index: number): string {
     const at = (this.#oldest + index) % this.#capacity;
-    return `${this.#texts[at]?.toString().slice(0, -1)}${HASH_PREFIX}${this.#hashes[at]}"}`;
+    return this.#chunks[at]?.toString('utf8', this.#starts[at], this.#ends[at]) ?? '';
   }
 
   #forget(): void {
     this.#chars -= this.#sizes[this.#oldest] ?? 0;
-    this.#texts[this.#oldest] = NOTHING;
+    this.#chunks[this.#oldest] = NOTHING;
     this.#sizes[this.#oldest] = 0;
-    this.#hashes[this.#oldest] = '';
     this.#oldest = (this.#oldest + 1) % this.#capacity;
     this.#kept--;
   }

@@ -20,7 +20,8 @@ interface Site {
   readonly make: Make;
 }
 
-const escapeToken = (token: string): string => token.replaceAll('~', '~0').replaceAll('/', '~1');
+const escapeToken = (token: string): string =>
+  token.includes('~') || token.includes('/') ? token.replaceAll('~', '~0').replaceAll('/', '~1') : token;
 
 const stepsOf = (path: ArgumentPath, tool: string): readonly string[] => {
   const steps = path.split('.');

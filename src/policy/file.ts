@@ -9,7 +9,7 @@ const STEP = 'check_files';
  * The runtime's own directory, with the journal: a tool that may write the workspace must not rewrite what is
  * remembered of it. Compared without case, for file systems that do.
  */
-const RESERVED = '.tappass';
+const RESERVED = /(?:^|\/)\.tappass(?:\/|$)/iu;
 
 /**
  * `allow`: everything. `project`: reads anywhere, writes beneath the workspace, except in `.tappass`. `read_only`: reads.
@@ -37,7 +37,7 @@ export const decideConfined = (effect: FileEffect): Ruling =>
   decideResolved(effect, (facts) =>
     facts.isBeneath && !facts.changesParent
       ? reservedDenial(facts)
-      : ['file.outside-workspace', `${facts.name} is outside the workspace`],
+      : ['file.outside-workspace', (name) => `${name} is outside the workspace`],
   );
 
 interface Facts {
@@ -46,39 +46,39 @@ interface Facts {
   /** Removing or moving the workspace itself changes the directory above it. */
   readonly changesParent: boolean;
   readonly isReserved: boolean;
-  /** What may be said of the path. */
-  readonly name: string;
 }
 
-type Denial = readonly [code: string, reason: string] | undefined;
+/** The reason takes what may be said of the path. */
+type Denial = readonly [code: string, reason: (name: string) => string] | undefined;
 
 const projectDenial = (facts: Facts): Denial =>
   !facts.isWrite || (facts.isBeneath && !facts.changesParent)
     ? reservedDenial(facts)
-    : ['file.outside-workspace', `writing to ${facts.name}, outside the workspace, is not allowed (files=project)`];
+    : ['file.outside-workspace', (name) => `writing to ${name}, outside the workspace, is not allowed (files=project)`];
 
-const reservedDenial = ({ isWrite, isReserved, name }: Facts): Denial =>
+const reservedDenial = ({ isWrite, isReserved }: Facts): Denial =>
   isWrite && isReserved
-    ? ['file.reserved', `${name} belongs to the runtime, which keeps its journal there`]
+    ? ['file.reserved', (name) => `${name} belongs to the runtime, which keeps its journal there`]
     : undefined;
 
-const readOnlyDenial = ({ isWrite, name }: Facts): Denial =>
-  isWrite ? ['file.read-only', `writing to ${name} is not allowed (files=read_only)`] : undefined;
+const readOnlyDenial = ({ isWrite }: Facts): Denial =>
+  isWrite ? ['file.read-only', (name) => `writing to ${name} is not allowed (files=read_only)`] : undefined;
 
 const decideResolved = (effect: FileEffect, denialOf: (facts: Facts) => Denial): Ruling => {
   const { resolved, operation } = effect;
-  const name = nameOf(effect);
   if (resolved === undefined || effect.fault !== undefined) {
-    return denyRuling(STEP, 'file.unresolvable', `${name}: ${effect.fault ?? 'the path was not resolved'}`);
+    return denyRuling(STEP, 'file.unresolvable', `${nameOf(effect)}: ${effect.fault ?? 'the path was not resolved'}`);
   }
   const denial = denialOf({
-    name,
     isWrite: effect.access !== 'read' || accessOf(operation) !== 'read',
     isBeneath: resolved.beneath !== undefined,
-    isReserved: (resolved.beneath ?? '').toLowerCase().split('/').includes(RESERVED),
+    isReserved: RESERVED.test(resolved.beneath ?? ''),
     changesParent: resolved.beneath === '' && (operation === 'remove' || operation === 'rename'),
   });
-  if (denial !== undefined) return denyRuling(STEP, ...denial);
+  if (denial !== undefined) {
+    const [code, reason] = denial;
+    return denyRuling(STEP, code, reason(nameOf(effect)));
+  }
   return resolved.real === effect.path || effect.derived === true
     ? allowRuling(STEP)
     : allowRuling(STEP, { rewrites: [{ pointer: effect.pointer, value: resolved.real }] });

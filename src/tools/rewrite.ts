@@ -12,13 +12,18 @@ const replaceAt = (value: unknown, tokens: readonly string[], step: number, repl
   const next = replaceAt((value as Record<string, unknown>)[token], tokens, step + 1, replacement);
   if (Array.isArray(value))
     return Object.freeze(value.map((item: unknown, index) => (String(index) === token ? next : item)));
-  const copy = { ...value };
-  Object.defineProperty(copy, token, { value: next, enumerable: true, configurable: true, writable: true });
+  const copy: Record<string, unknown> = { ...value };
+  // An own `__proto__` must stay a plain property; everything else is assigned, at a tenth of the price.
+  if (token !== '__proto__') copy[token] = next;
+  else Object.defineProperty(copy, token, { value: next, enumerable: true, configurable: true, writable: true });
   return Object.freeze(copy);
 };
 
-const tokensOf = (pointer: string): readonly string[] =>
-  pointer === '' ? [] : pointer.slice(1).split('/').map(unescapeToken);
+const tokensOf = (pointer: string): readonly string[] => {
+  if (pointer === '') return [];
+  const tokens = pointer.slice(1).split('/');
+  return pointer.includes('~') ? tokens.map(unescapeToken) : tokens;
+};
 
 /** The value at a JSON pointer; `undefined` where there is none. */
 export const valueAt = (args: unknown, pointer: string): unknown => {

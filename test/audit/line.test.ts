@@ -46,6 +46,22 @@ const common = {
 };
 const optionalCommon = { blocked_by: step, reason: anyText };
 
+/** As the decider of files makes them; then with a key missing or one too many. */
+const whereTo = { beneath: anyText, exists: fc.boolean(), real: anyText };
+const fileFields = { kind: fc.constant('file'), operation: anyText, pointer: anyText };
+const fileFacts = fc.oneof(
+  fc.record({ ...fileFields, resolved: fc.record(whereTo) }),
+  fc.record(
+    {
+      ...fileFields,
+      fault: anyText,
+      resolved: fc.oneof(anyJson, fc.record({ ...whereTo, more: number }, { requiredKeys: [] })),
+    },
+    { requiredKeys: ['kind'] },
+  ),
+);
+const replacement = fc.record({ pointer: anyText, value: fc.oneof(anyText, anyJson) }, { requiredKeys: ['value'] });
+
 const anyDecided = fc.record(
   {
     ...ids,
@@ -58,7 +74,8 @@ const anyDecided = fc.record(
     args_truncated: fc.boolean(),
     args_sha256: anyText,
     effects: fc.constantFrom('declared', 'inferred', 'unknown'),
-    effect_list: fc.array(anyJson, { maxLength: 2 }),
+    effect_list: fc.array(fc.oneof(anyJson, fileFacts), { maxLength: 2 }),
+    rewrites: fc.oneof(anyJson, fc.array(replacement, { maxLength: 2 })),
     reason_code: anyText,
     would_block: fc.record({ blocked_by: step, reason: anyText, reason_code: anyText }),
     flagged: fc.boolean(),

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { spawnSync } from 'node:child_process';
 import { appendFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -180,6 +181,21 @@ describe('a journal in memory', () => {
     expect(() => {
       small.append(decided({ args: 'x'.repeat(5000) }));
     }).toThrow(/at most 3000 characters/);
+  });
+
+  test('keeps whole lines of any size and script, side by side in its chunks', () => {
+    const journal = openMemoryJournal({ capacity: 40 });
+    const args = ['', 'é', '\u{1f600}'.repeat(1000), 'x'.repeat(400_000), '日本'.repeat(100_000), '\ud800'];
+    for (let call = 0; call < 200; call++) journal.append(decided({ args: args[call % args.length] ?? null }));
+    const lines = journal.lines();
+    const events = lines.map((line) => JSON.parse(line) as AuditEvent & { args: string });
+    expect(events.map(({ seq }) => seq)).toEqual(Array.from({ length: 40 }, (_, index) => 161 + index));
+    for (const [index, event] of events.entries()) {
+      expect(event.args).toBe(args[(event.seq - 1) % args.length]);
+      const hashed = `${lines[index]?.slice(0, -`,"hash":"${event.hash}"}`.length)}}`;
+      expect(event.hash).toBe(createHash('sha256').update(hashed).digest('hex'));
+      if (index > 0) expect(event.prev_hash).toBe(events[index - 1]?.hash);
+    }
   });
 
   test('takes nothing after it is closed', async () => {
