@@ -193,9 +193,11 @@ const steps = (timings: readonly StepTiming[]): string => {
 /** One effect is a file's, as a rule, with its keys in this very order; anything else goes the general way. */
 const facts = (effects: readonly unknown[]): string => {
   if (!Array.isArray(effects) || effects.length !== 1) return list(effects);
-  const { kind, operation, pointer, resolved } = effects[0] as Readonly<Record<string, unknown>>;
+  const first: unknown = effects[0];
+  if (typeof first !== 'object' || first === null) return list(effects);
+  const { kind, operation, pointer, resolved } = first as Readonly<Record<string, unknown>>;
   if (kind !== 'file' || typeof operation !== 'string' || typeof pointer !== 'string') return list(effects);
-  if (Object.keys(effects[0] as object).length !== 4 || typeof resolved !== 'object' || resolved === null) {
+  if (Object.keys(first).length !== 4 || typeof resolved !== 'object' || resolved === null) {
     return list(effects);
   }
   const { beneath, exists, real } = resolved as Readonly<Record<string, unknown>>;
@@ -205,9 +207,10 @@ const facts = (effects: readonly unknown[]): string => {
 };
 
 const replacements = (rewrites: NonNullable<CallDecided['rewrites']>): string => {
-  const [first] = rewrites;
-  if (!Array.isArray(rewrites) || rewrites.length !== 1 || first === undefined) return canonicalize(rewrites);
-  const { pointer, value } = first;
+  if (!Array.isArray(rewrites) || rewrites.length !== 1) return canonicalize(rewrites);
+  const first: unknown = rewrites[0];
+  if (typeof first !== 'object' || first === null) return canonicalize(rewrites);
+  const { pointer, value } = first as Readonly<Record<string, unknown>>;
   return typeof pointer === 'string' && typeof value === 'string' && Object.keys(first).length === 2
     ? `[{"pointer":${quoteWord(pointer)},"value":${path(value)}}]`
     : canonicalize(rewrites);
