@@ -1,34 +1,22 @@
 /**
  * Door-internal: bodies that work while they are read. Their call ends with them: at their last value, at a value that is
- * withheld, when the reader lets go, when a signal fires.
+ * withheld, when the reader lets go (or is collected without having read on), when a signal fires.
  */
-import { createContentStream } from './content/stream.ts';
 import type { Run } from './ending.ts';
-import {
-  CANCELLED,
-  end,
-  fail,
-  finish,
-  finishStream,
-  handOver,
-  passOn,
-  reasonOf,
-  settledOrCancelled,
-} from './ending.ts';
+import { CANCELLED, end, fail, finishStream, passOn, reasonOf, settledOrCancelled } from './ending.ts';
 import { StreamRelease } from './fulfil.ts';
 
-/** Iterators that the language makes; what else has a `next` may mean something else by it. */
-const ITERATOR = /^\[object (?:Generator|Iterator Helper|\w+ Iterator|RegExp String Iterator)\]$/u;
+/** Streams that their reader dropped without a word: nothing else would ever end their call. */
+const dropped = new FinalizationRegistry<() => void>((endCall) => endCall());
 
-/** A body of any kind may hand back a generator: its work is done while it is read, so the call ends when it does. */
-export const dispatch = (run: Run, result: unknown): unknown => {
-  if (typeof result !== 'object' || result === null) return finish(run, result);
-  const tag = Object.prototype.toString.call(result);
-  if (tag === '[object Object]' || tag === '[object Array]') return finish(run, result);
-  if (ITERATOR.test(tag)) return driveGenerator(run, result as Generator);
-  if (tag === '[object AsyncGenerator]') return driveAsyncGenerator(run, result as AsyncGenerator);
-  if (result instanceof ReadableStream) return driveReadable(run, result);
-  return finish(run, result);
+/** Ends the call of a stream that can no longer be read by anybody. `reader` must not be reachable from the run. */
+export const endWhenDropped = (reader: object, run: Run, stream: StreamRelease): void => {
+  dropped.register(reader, () => end(run, 'returned', { released: stream.released }), stream);
+};
+
+/** Takes `endWhenDropped` back: something else is read in the place of that reader. */
+export const keep = (stream: StreamRelease): void => {
+  dropped.unregister(stream);
 };
 
 /** The reader let go, or nothing more may be read: the body gets to clean up, and a failure of that is the call's. */
@@ -41,8 +29,14 @@ const close = (run: Run, stream: StreamRelease, body: Iterator<unknown, unknown,
   end(run, 'returned', { released: stream.released });
 };
 
-export function* driveGenerator(run: Run, body: Iterator<unknown, unknown, unknown>): Generator {
+export const driveGenerator = (run: Run, body: Iterator<unknown, unknown, unknown>): Generator => {
   const stream = new StreamRelease(run.verdict);
+  const reader = readGenerator(run, stream, body);
+  endWhenDropped(reader, run, stream);
+  return reader;
+};
+
+function* readGenerator(run: Run, stream: StreamRelease, body: Iterator<unknown, unknown, unknown>): Generator {
   let isOpen = true;
   try {
     let step = body.next();
@@ -94,9 +88,19 @@ const closeLater = async (
   end(run, result === CANCELLED ? 'cancelled' : 'returned', { released: stream.released });
 };
 
-export async function* driveAsyncGenerator(run: Run, body: AsyncIterator<unknown, unknown, unknown>): AsyncGenerator {
-  const { signals } = run.verdict.request;
+export const driveAsyncGenerator = (run: Run, body: AsyncIterator<unknown, unknown, unknown>): AsyncGenerator => {
   const stream = new StreamRelease(run.verdict);
+  const reader = readAsyncGenerator(run, stream, body);
+  endWhenDropped(reader, run, stream);
+  return reader;
+};
+
+async function* readAsyncGenerator(
+  run: Run,
+  stream: StreamRelease,
+  body: AsyncIterator<unknown, unknown, unknown>,
+): AsyncGenerator {
+  const { signals } = run.verdict.request;
   let isOpen = true;
   const take = async (
     pending: Promise<IteratorResult<unknown, unknown>>,
@@ -135,34 +139,3 @@ export async function* driveAsyncGenerator(run: Run, body: AsyncIterator<unknown
     end(run, 'returned', { released: stream.released });
   }
 }
-
-/** A web stream is masked piece by piece; what must not go on errors it. */
-const driveReadable = (run: Run, body: ReadableStream<unknown>): ReadableStream<unknown> => {
-  const stream = new StreamRelease(run.verdict);
-  const finishOnce = (): void => end(run, 'returned', { released: stream.released });
-  const guard = new TransformStream<unknown, unknown>({
-    transform: (value: unknown, controller: TransformStreamDefaultController) => {
-      // What was found was found before its text was given on, so the flag is up when that text arrives here.
-      if (stream.released.withheld === undefined) {
-        controller.enqueue(value);
-        return;
-      }
-      finishOnce();
-      try {
-        handOver(run, stream.released);
-      } catch (error) {
-        controller.error(error);
-      }
-    },
-    flush: finishOnce,
-    cancel: finishOnce,
-    // `cancel` is newer than the types of Node's streams.
-  });
-  return run.verdict.request.rules
-    .reduce<ReadableStream<unknown>>(
-      (readable, { scanner }, index) =>
-        readable.pipeThrough(createContentStream(scanner, { found: (findings) => stream.note(findings, index) })),
-      body,
-    )
-    .pipeThrough(guard);
-};

@@ -4,7 +4,8 @@
  */
 import type { GovernedTool, Request } from './call.ts';
 import { openRequest, validate } from './call.ts';
-import { dispatch, driveAsyncGenerator, driveGenerator } from './drive.ts';
+import { dispatch } from './dispatch.ts';
+import { driveAsyncGenerator, driveGenerator } from './drive.ts';
 import { CANCELLED, end, fail, reasonOf, settledOrCancelled } from './ending.ts';
 import type { Run } from './ending.ts';
 import { giveBack, judge } from './judge.ts';

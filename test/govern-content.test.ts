@@ -1,4 +1,7 @@
 /** Secrets and personal data on their way in, out and into the journal. */
+import { duplexPair, PassThrough, Readable } from 'node:stream';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -277,6 +280,146 @@ describe('streams', () => {
       expect(lines.filter((line) => got.includes(line))).toHaveLength(flag === 'flag' ? lines.length : 0);
       expect(error instanceof PolicyBlockError).toBe(flag === 'block');
       expect(ended).toMatchObject([{ blocked: flag === 'block', detections: [{ step: 'detect_secrets' }] }]);
+    });
+  });
+
+  describe('of other makes', () => {
+    const chunks = (size: number): readonly Buffer[] => {
+      const bytes = Buffer.from(source.replaceAll('comes', 'kömmt'));
+      return Array.from({ length: Math.ceil(bytes.length / size) }, (_, at) =>
+        bytes.subarray(at * size, (at + 1) * size),
+      );
+    };
+    const texts = (size: number): readonly string[] => pieces(source.replaceAll('comes', 'kömmt'), size);
+    const made = (flags = '') => {
+      const journal = openMemoryJournal();
+      const tools = govern(
+        {
+          async *bytes(size: number) {
+            yield* chunks(size);
+          },
+          node: (size: number) => Readable.from(chunks(size), { objectMode: false }),
+          objects: (size: number) => Readable.from(texts(size)),
+          encoded: (size: number) => Readable.from(chunks(size), { objectMode: false }).setEncoding('utf8'),
+          piped: (size: number) => Readable.from(chunks(size), { objectMode: false }).pipe(new PassThrough()),
+          response: (size: number) => new Response(ReadableStream.from(chunks(size)) as ReadableStream<Uint8Array>),
+          iterable: (size: number) => ({
+            name: 'a stream of some library',
+            async *[Symbol.asyncIterator]() {
+              yield* texts(size);
+            },
+          }),
+        },
+        { flags, workspace, audit: journal },
+      );
+      return { tools, journal };
+    };
+    type Kind = Exclude<keyof ReturnType<typeof made>['tools'], 'coverage'>;
+    const kinds = ['bytes', 'node', 'objects', 'encoded', 'piped', 'response', 'iterable'] as const satisfies Kind[];
+    const read = async (tools: ReturnType<typeof made>['tools'], kind: Kind, size: number): Promise<string> => {
+      const result: unknown = tools[kind](size);
+      const items = result instanceof Response ? result.body : (result as AsyncIterable<string | Uint8Array>);
+      const parts: Buffer[] = [];
+      for await (const item of items ?? []) parts.push(Buffer.from(item as Uint8Array));
+      return Buffer.concat(parts).toString();
+    };
+
+    test.each(kinds.flatMap((kind) => [1, 7, 64, 5000].map((size) => [kind, size] as const)))(
+      '%s, in pieces of %i: masked across every border, and ended once',
+      async (kind, size) => {
+        const { tools, journal } = made();
+        const text = await read(tools, kind, size);
+        expect(text.replaceAll('[REDACTED]', SECRET)).toBe(source.replaceAll('comes', 'kömmt'));
+        expect(text).not.toContain(SECRET);
+        const ended = [...journal.read()].filter(({ type }) => type === 'call-ended');
+        expect(ended).toMatchObject([{ outcome: 'returned', classification: 'RESTRICTED' }]);
+      },
+    );
+
+    test.each(kinds)('%s: block ends it before the secret', async (kind) => {
+      const { tools, journal } = made('secrets=block');
+      await expect(read(tools, kind, 7)).rejects.toBeInstanceOf(PolicyBlockError);
+      expect([...journal.read()].filter(({ type }) => type === 'call-ended')).toMatchObject([{ blocked: true }]);
+    });
+
+    test('they stay what they are: mode, encoding, status, headers, members', async () => {
+      const { tools } = made();
+      expect(tools.node(9)).toMatchObject({ readableObjectMode: false, readableEncoding: null });
+      expect(tools.objects(9)).toMatchObject({ readableObjectMode: true });
+      expect(tools.encoded(9)).toMatchObject({ readableEncoding: 'utf8' });
+      expect(tools.iterable(9).name).toBe('a stream of some library');
+      const { answer } = govern(
+        { answer: () => new Response('fine', { status: 201, headers: { 'x-a': 'b' } }) },
+        { flags: '', workspace, audit: false },
+      );
+      const response = answer();
+      expect([response.status, response.headers.get('x-a'), await response.text()]).toEqual([201, 'b', 'fine']);
+    });
+
+    test('bytes that are no text come through unharmed', async () => {
+      const bytes = Buffer.from(Array.from({ length: 70_000 }, (_, at) => (at * 31) % 256));
+      const { image } = govern(
+        { image: () => Readable.from([bytes.subarray(0, 999), bytes.subarray(999)], { objectMode: false }) },
+        { flags: '', workspace, audit: false },
+      );
+      expect(Buffer.concat(await Array.fromAsync(image())).equals(bytes)).toBe(true);
+    });
+
+    test('an error of the source is masked, and is the end of the call, read or not', async () => {
+      const journal = openMemoryJournal();
+      const { broken } = govern(
+        {
+          broken: () =>
+            new Readable({
+              read() {
+                this.destroy(new Error(`no answer for ${SECRET}`));
+              },
+            }),
+        },
+        { flags: '', workspace, audit: journal },
+      );
+      await expect(Array.fromAsync(broken())).rejects.toThrow('no answer for [REDACTED]');
+      const unread = broken();
+      unread.on('error', () => undefined);
+      const gone = new Promise((resolve) => unread.once('close', resolve));
+      unread.resume();
+      await gone;
+      const ended = [...journal.read()].filter(({ type }) => type === 'call-ended');
+      expect(ended).toMatchObject([{ outcome: 'threw' }, { outcome: 'threw' }]);
+    });
+
+    test('what a caller writes to a socket still arrives', async () => {
+      const { echo } = govern(
+        {
+          echo: () => {
+            const [near, far] = duplexPair();
+            far.on('data', (data: Buffer) => far.end(`you said ${data.toString()}`));
+            return near;
+          },
+        },
+        { flags: '', workspace, audit: false },
+      );
+      const socket = echo();
+      socket.write(SECRET);
+      expect(Buffer.concat(await Array.fromAsync(socket)).toString()).toBe('you said [REDACTED]');
+    });
+
+    test('one that is dropped unread, or half read, has an end in the journal', async () => {
+      setFlagsFromString('--expose-gc');
+      const collect = runInNewContext('gc') as () => void;
+      const { tools, journal } = made();
+      await (async () => {
+        await tools.bytes(64).next();
+        tools.iterable(64);
+        tools.response(64);
+        await tools.iterable(64)[Symbol.asyncIterator]().next();
+      })();
+      const ended = (): number => [...journal.read()].filter(({ type }) => type === 'call-ended').length;
+      for (let round = 0; round < 1000 && ended() < 4; round += 1) {
+        collect();
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      expect(ended()).toBe(4);
     });
   });
 

@@ -1,10 +1,12 @@
 /**
- * A stream whose pieces must keep their number and order: what a generator yields. Texts are held back just far enough
- * that a match across several of them is seen; each comes out as the item it went in, its part of a match masked.
+ * A stream whose pieces must keep their number and order: what a generator yields. Texts, and bytes that may be text, are
+ * held back just far enough that a match across several of them is seen; each comes out as the item it went in, its part
+ * of a match masked.
  */
 import type { Finding, Findings } from '../model/content.ts';
 import type { ContentScanner } from './scanner.ts';
 import { maskOf, resolveSpans, type Span } from './spans.ts';
+import { sameKind } from './values.ts';
 
 /** How many characters of text are held back behind the last item that was given on. */
 const WINDOW = 256;
@@ -13,11 +15,34 @@ const CONTEXT = 512;
 /** Longest word or open secret that is waited for; a longer one is masked as far as it goes. */
 const LONGEST_HELD = 65_536;
 
+interface Item {
+  readonly text: string;
+  /** What `text` was made from, one character for each byte: pieces of bytes are cut anywhere, characters included. */
+  readonly bytes?: Uint8Array;
+}
+
+/** Text, as a piece of it can be told: no text in UTF-8 has a NUL. */
+const asItem = (value: unknown): Item | undefined => {
+  if (typeof value === 'string') return { text: value };
+  if (!(value instanceof Uint8Array) || value.includes(0)) return undefined;
+  let text = '';
+  for (let at = 0; at < value.length; at += PART) text += String.fromCharCode(...value.subarray(at, at + PART));
+  return { text, bytes: value };
+};
+/** As many arguments as any engine takes. */
+const PART = 8192;
+
+const asBytes = (text: string): Uint8Array => {
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at += 1) bytes[at] = text.charCodeAt(at);
+  return bytes;
+};
+
 export class ItemWindow {
   readonly #scanner: ContentScanner;
   readonly #found: (findings: Findings) => void;
   #context = '';
-  #held: string[] = [];
+  #held: Item[] = [];
   /** Offset of the context in the whole text. */
   #offset = 0;
   /** Where the findings start, in the whole text, that were told of and may be seen again. */
@@ -28,10 +53,11 @@ export class ItemWindow {
     this.#found = found;
   }
 
-  /** What may be given on now; a value that is no text ends the text before it. */
+  /** What may be given on now; a value that is no text ends the text before it. Bytes are still to be judged by themselves. */
   push(value: unknown): readonly unknown[] {
-    if (typeof value !== 'string') return [...this.end(), value];
-    this.#held.push(value);
+    const item = asItem(value);
+    if (item === undefined) return [...this.end(), value];
+    this.#held.push(item);
     const length = this.#length();
     return length <= WINDOW ? [] : this.#release(length - WINDOW);
   }
@@ -41,7 +67,7 @@ export class ItemWindow {
   }
 
   #length(): number {
-    return this.#held.reduce((sum, item) => sum + item.length, 0);
+    return this.#held.reduce((sum, { text }) => sum + text.length, 0);
   }
 
   /** Each finding once, although both readings may see it, and the next look sees it again. */
@@ -66,12 +92,13 @@ export class ItemWindow {
     const spans: Span[] = [...whole.spans];
     const findings: Finding[] = [...whole.findings];
     let at = base;
-    for (const item of this.#held) {
-      const alone = this.#scanner.inspect(item);
+    for (const { text: item, bytes } of this.#held) {
       const from = at;
+      at += item.length;
+      if (bytes !== undefined) continue;
+      const alone = this.#scanner.inspect(item);
       spans.push(...alone.spans.map((span) => ({ ...span, start: span.start + from, end: span.end + from })));
       findings.push(...alone.findings.map((one) => ({ ...one, start: one.start + from, end: one.end + from })));
-      at += item.length;
     }
     return { spans: spans.length === whole.spans.length ? spans : resolveSpans(spans), findings };
   }
@@ -79,7 +106,7 @@ export class ItemWindow {
   /** Gives on the items that end before `wanted`, counted from the first held character. */
   #release(wanted: number): readonly unknown[] {
     const base = this.#context.length;
-    const text = this.#context + this.#held.join('');
+    const text = this.#context + this.#held.map((item) => item.text).join('');
     const last = base + wanted >= text.length;
     const { spans, findings } = this.#inspect(text, base);
     let limit = base + wanted;
@@ -93,15 +120,17 @@ export class ItemWindow {
       while (word > floor && !/\s/u.test(text.charAt(word - 1))) word -= 1;
       if (word > floor) limit = word;
     }
-    const out: string[] = [];
+    const out: unknown[] = [];
     let at = base;
-    while (this.#held.length > 0) {
-      const [item = ''] = this.#held;
-      if (at + item.length > limit && !last) break;
-      out.push(masked(text, at, at + item.length, spans));
-      at += item.length;
-      this.#held.shift();
+    for (const item of this.#held) {
+      const end = at + item.text.length;
+      if (end > limit && !last) break;
+      const kept = masked(text, at, end, spans);
+      if (item.bytes === undefined) out.push(kept);
+      else out.push(kept === item.text ? item.bytes : sameKind(item.bytes, asBytes(kept)));
+      at = end;
     }
+    this.#held = this.#held.slice(out.length);
     this.#report(findings.filter(({ start, end }) => end > base && start < at));
     const keep = Math.max(0, at - CONTEXT);
     this.#offset += keep;

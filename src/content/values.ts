@@ -262,10 +262,11 @@ const optionBefore = (list: readonly unknown[], index: number): string => {
 };
 
 /** A Buffer for a Buffer, without naming node: the constructor of the value makes the new one. */
-export const bytesLike = (like: Uint8Array, text: string): Uint8Array => {
-  const encoded = new TextEncoder().encode(text);
+export const bytesLike = (like: Uint8Array, text: string): Uint8Array => sameKind(like, new TextEncoder().encode(text));
+
+export const sameKind = (like: Uint8Array, bytes: Uint8Array): Uint8Array => {
   const { from } = like.constructor as { readonly from?: (source: Uint8Array) => Uint8Array };
-  return from === undefined ? encoded : from.call(like.constructor, encoded);
+  return from === undefined ? bytes : from.call(like.constructor, bytes);
 };
 
 /** Two masked names must not fall together, nor upon a name that is there. `last` keeps many of them from being tried in turn. */
