@@ -5,7 +5,6 @@
 import { openWorkspace } from './broker/file.ts';
 import type { Workspace } from './broker/file.ts';
 import type { Resolution } from './broker/file-resolve.ts';
-import type { LayerExtras } from './layer.ts';
 import type { Ruling } from './model/decision.ts';
 import { denyRuling, unreachable } from './model/decision.ts';
 import type { Effect, FileEffect } from './model/effect.ts';
@@ -15,6 +14,7 @@ import type { CommandOptions } from './policy/command.ts';
 import { decideEmail } from './policy/email.ts';
 import { decideFile } from './policy/file.ts';
 import { decideNetwork } from './policy/network.ts';
+import type { NetworkOptions } from './policy/network.ts';
 import { decideSql } from './policy/sql.ts';
 // Installs the parser that decideSql asks.
 import './check-sql.ts';
@@ -55,12 +55,22 @@ const withResolution = (effect: FileEffect, resolution: Resolution): FileEffect 
   return { kind, access, operation, path, pointer, resolved: resolution.resolved };
 };
 
+/** Options of single deciders, passed through unread. */
+export interface DeciderExtras {
+  /** Where data may be sent. Not configured: anywhere but to cloud metadata and link-local addresses. */
+  readonly network?: NetworkOptions;
+  /** Which programs shell-like tools may start outside a sandbox. */
+  readonly commands?: Pick<CommandOptions, 'commands'>;
+  /** Database functions of the program's own that have no effects. */
+  readonly harmlessFunctions?: readonly string[];
+}
+
 export interface DeciderOptions {
   readonly flags: Flags;
   readonly workspace: string;
   /** The journal must not be among what a governed tool may write, not even inside the workspace. */
   readonly protectedPaths: readonly string[];
-  readonly extras: LayerExtras;
+  readonly extras: DeciderExtras;
 }
 
 export const compileEffectDeciders = ({ flags, workspace, protectedPaths, extras }: DeciderOptions): EffectDeciders => {

@@ -5,7 +5,8 @@ import type { Released, StreamRelease } from './fulfil.ts';
 import type { Verdict } from './judge.ts';
 import { PolicyBlockError, RedactionApplied } from './model/errors.ts';
 import type { CallOutcome } from './model/event.ts';
-import { milliseconds, recordEnded } from './record.ts';
+import { milliseconds } from './call-events.ts';
+import { recordEnded } from './record.ts';
 
 /** A call that is running. */
 export interface Run {

@@ -6,7 +6,7 @@ import type { Budget } from './budget.ts';
 import { createBudget, createMemoryLedger } from './budget.ts';
 import type { ContentScanner, ContentScannerOptions } from './content/scanner.ts';
 import { createContentScanner } from './content/scanner.ts';
-import type { EffectDeciders } from './decide-effects.ts';
+import type { DeciderExtras, EffectDeciders } from './decide-effects.ts';
 import { compileEffectDeciders } from './decide-effects.ts';
 import type { LedgerStore, RateLimit } from './model/budget.ts';
 import type { Subject } from './model/call.ts';
@@ -14,9 +14,7 @@ import type { Detection, Ruling } from './model/decision.ts';
 import type { EventSink, JournalEntry } from './model/event.ts';
 import type { FlagName, Flags, IgnoredFlag, ParsedFlags } from './model/flags.ts';
 import type { Limits } from './model/limits.ts';
-import type { CommandOptions } from './policy/command.ts';
 import { mergeFlags } from './policy/locks.ts';
-import type { NetworkOptions } from './policy/network.ts';
 import { compileTools } from './policy/tools.ts';
 import type { Scope } from './session.ts';
 import { uuidOf } from './session.ts';
@@ -34,14 +32,8 @@ export interface Rules {
   readonly pipelineUuid: string;
 }
 
-/** Options of single deciders, passed through unread. */
-export interface LayerExtras {
-  /** Where data may be sent. Not configured: anywhere but to cloud metadata and link-local addresses. */
-  readonly network?: NetworkOptions;
-  /** Which programs shell-like tools may start outside a sandbox. */
-  readonly commands?: Pick<CommandOptions, 'commands'>;
-  /** Database functions of the program's own that have no effects. */
-  readonly harmlessFunctions?: readonly string[];
+/** Options of single deciders, scanners and counters, passed through unread. */
+export interface LayerExtras extends DeciderExtras {
   /** Further detectors, registered secrets, names and addresses. */
   readonly content?: Omit<ContentScannerOptions, 'pii' | 'secrets'>;
   readonly rate?: RateLimit;

@@ -16,7 +16,8 @@ import type { Decision } from './model/decision.ts';
 import { grantFor } from './model/grant.ts';
 import type { Grant } from './model/grant.ts';
 import type { ToolContext } from './tools/define.ts';
-import { milliseconds, mustWait, recordDecided, recorded, recordEnded } from './record.ts';
+import { milliseconds } from './call-events.ts';
+import { mustWait, recordDecided, recorded, recordEnded } from './record.ts';
 
 const denial = ({ request, decision, integrity }: Verdict): Error => {
   if (integrity !== undefined && decision.code === 'tool.changed') {
