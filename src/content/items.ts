@@ -19,6 +19,8 @@ interface Item {
   readonly text: string;
   /** What `text` was made from, one character for each byte: pieces of bytes are cut anywhere, characters included. */
   readonly bytes?: Uint8Array;
+  /** Read by itself; bytes still will be, when they are given on. */
+  alone?: ReturnType<ContentScanner['inspect']>;
 }
 
 /** Text, as a piece of it can be told: no text in UTF-8 has a NUL. */
@@ -92,11 +94,12 @@ export class ItemWindow {
     const spans: Span[] = [...whole.spans];
     const findings: Finding[] = [...whole.findings];
     let at = base;
-    for (const { text: item, bytes } of this.#held) {
+    for (const item of this.#held) {
       const from = at;
-      at += item.length;
-      if (bytes !== undefined) continue;
-      const alone = this.#scanner.inspect(item);
+      at += item.text.length;
+      if (item.bytes !== undefined) continue;
+      const alone = (item.alone ??= this.#scanner.inspect(item.text));
+      if (alone.findings.length === 0) continue;
       spans.push(...alone.spans.map((span) => ({ ...span, start: span.start + from, end: span.end + from })));
       findings.push(...alone.findings.map((one) => ({ ...one, start: one.start + from, end: one.end + from })));
     }
