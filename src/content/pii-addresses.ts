@@ -49,9 +49,6 @@ export const matchEmail = (view: TextView, at: number): void => {
   view.emit({ start, end, kind: 'pii', type: 'EMAIL', rule: 'email', score: 0.9 });
 };
 
-const octet = (text: string, start: number, end: number): boolean =>
-  end > start && end - start <= 3 && Number(text.slice(start, end)) <= 255 && !(end - start > 1 && text[start] === '0');
-
 const prefixLength = (text: string, end: number, most: number): number => {
   if (text[end] !== '/') return end;
   let at = end + 1;
@@ -62,32 +59,37 @@ const prefixLength = (text: string, end: number, most: number): number => {
   return at;
 };
 
-/** The end of an IPv4 address that begins at `start`, or -1. */
+/** The end of an IPv4 address that begins at `start`, or -1. No octet has a zero in front. */
 export const ipv4End = (text: string, start: number): number => {
   let at = start;
-  for (let part = 0; part < 4; part += 1) {
+  for (let part = 0; ; part += 1) {
     const from = at;
-    while (at < text.length && at - from < 4 && (kind(text, at) & DIGIT) !== 0) at += 1;
-    if (!octet(text, from, at)) return -1;
+    let value = 0;
+    let code = text.charCodeAt(at);
+    while (code >= 48 && code <= 57 && at - from < 4) {
+      value = value * 10 + code - 48;
+      at += 1;
+      code = text.charCodeAt(at);
+    }
+    const width = at - from;
+    if (width === 0 || width > 3 || value > 255 || (width > 1 && text.charCodeAt(from) === 48)) return -1;
     if (part === 3) return (kind(text, at) & ALNUM) === 0 ? at : -1;
-    if (text[at] !== '.') return -1;
+    if (code !== 46) return -1;
     at += 1;
   }
-  return -1;
 };
 
-/** `start` is the first digit of a run of digits. */
+/** `start` is the first digit of a run of digits. Returns the end of the address, or -1. */
 export const matchIpv4 = (view: TextView, start: number): number => {
   const { text } = view;
   if (start > 0) {
     const before = kind(text, start - 1);
     if ((before & (ALNUM | DOT | UNDERSCORE)) !== 0) return -1;
     // Product/1.2.3.4 and v1.2.3.4-beta are versions.
-    if (text[start - 1] === '/' && start > 1 && (kind(text, start - 2) & ALNUM) !== 0) return -1;
+    if (text.charCodeAt(start - 1) === 47 && start > 1 && (kind(text, start - 2) & ALNUM) !== 0) return -1;
   }
   const end = ipv4End(text, start);
-  if (end === -1) return -1;
-  if (view.topics.near('version', start, end, 16)) return -1;
+  if (end === -1 || view.topics.near('version', start, end, 16)) return -1;
   const whole = prefixLength(text, end, 32);
   view.emit({ start, end: whole, kind: 'pii', type: 'IP_ADDRESS', rule: 'ipv4', score: 0.85 });
   return whole;

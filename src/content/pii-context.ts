@@ -207,9 +207,15 @@ export const isWord = (text: string, start: number, end: number): boolean => {
 
 const INDEX = Object.fromEntries(TOPICS.map((topic, index) => [topic, index])) as Readonly<Record<Topic, number>>;
 
-/** Where the words of each topic end, in the order of the text. */
+/** The words of one topic: where they end, in the order of the text, and how far the questions have come. */
+interface Places {
+  readonly ends: number[];
+  next: number;
+}
+
+/** Where the words of each topic end. Questions come from left to right, or nearly so: each goes on where the last was. */
 export class Topics {
-  readonly #places: (number[] | undefined)[] = [];
+  readonly #places: (Places | undefined)[] = [];
   /** Topics of the label: they hold for the whole text. */
   readonly #always: ReadonlySet<Topic>;
 
@@ -218,22 +224,25 @@ export class Topics {
   }
 
   note(topic: Topic, end: number): void {
-    (this.#places[INDEX[topic]] ??= []).push(end);
+    (this.#places[INDEX[topic]] ??= { ends: [], next: 0 }).ends.push(end);
+  }
+
+  /** Is one of `topics` spoken of anywhere? */
+  isAny(topics: readonly Topic[]): boolean {
+    return topics.some((topic) => this.#always.has(topic) || this.#places[INDEX[topic]] !== undefined);
   }
 
   /** Is `topic` the label's, or spoken of at most `before` characters before `start` or `after` behind `end`? */
   near(topic: Topic, start: number, end: number, before = 48, after = 0): boolean {
-    if (this.#always.has(topic)) return true;
+    if (this.#always.size > 0 && this.#always.has(topic)) return true;
     const places = this.#places[INDEX[topic]];
     if (places === undefined) return false;
-    let low = 0;
-    let high = places.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((places[middle] as number) <= start) low = middle + 1;
-      else high = middle;
-    }
-    if (low > 0 && start - (places[low - 1] as number) <= before) return true;
-    return after > 0 && low < places.length && (places[low] as number) - end <= after;
+    const { ends } = places;
+    let { next } = places;
+    while (next < ends.length && (ends[next] as number) <= start) next += 1;
+    while (next > 0 && (ends[next - 1] as number) > start) next -= 1;
+    places.next = next;
+    if (next > 0 && start - (ends[next - 1] as number) <= before) return true;
+    return after > 0 && next < ends.length && (ends[next] as number) - end <= after;
   }
 }

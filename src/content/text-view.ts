@@ -1,5 +1,5 @@
 /** One text under examination, with the memory that keeps overlapping rules linear: no run is walked twice. */
-import { runEnd, runStart } from './characters.ts';
+import { ALNUM, DASH, runEnd, runStart } from './characters.ts';
 import { Topics, type Topic } from './pii-context.ts';
 import type { PhoneCheck } from './pii-phone.ts';
 import type { Emit } from './spans.ts';
@@ -7,11 +7,16 @@ import type { Emit } from './spans.ts';
 /** Values that are judged in any text, besides one for each 64 characters. */
 const JUDGEMENTS = 2_000;
 
-interface Run {
-  readonly alphabet: number;
-  start: number;
-  end: number;
-}
+/** Alphabets are asked for by a handful of rules: each has a place of its own in the memory of a view. */
+const slots = new Uint8Array(8_192);
+let lastSlot = 0;
+const slotOf = (alphabet: number): number => {
+  const known = slots[alphabet] as number;
+  if (known !== 0) return known;
+  lastSlot += 1;
+  if (lastSlot > 255) throw new RangeError('Expected rules to ask for at most 255 alphabets');
+  return (slots[alphabet] = lastSlot);
+};
 
 export interface ViewOptions {
   readonly phoneCheck?: PhoneCheck | undefined;
@@ -42,7 +47,11 @@ export class TextView {
   ipv6Until = 0;
   macUntil = 0;
   birthUntil = 0;
-  readonly #runs: Run[] = [];
+  /** By alphabet: where the last run that was walked begins and ends. */
+  readonly #runStarts: number[] = [];
+  readonly #runEnds: number[] = [];
+  #dashedStart = 0;
+  #dashedEnd = 0;
   readonly #found = new Map<string, number>();
 
   constructor(text: string, emit: Emit, options: ViewOptions, label: ReadonlySet<Topic>) {
@@ -63,12 +72,22 @@ export class TextView {
 
   /** As `runEnd`, without end, remembering the last run of each alphabet: rules ask from left to right. */
   runEnd(from: number, alphabet: number): number {
-    let run = this.#runs.find((known) => known.alphabet === alphabet);
-    if (run === undefined) this.#runs.push((run = { alphabet, start: 0, end: 0 }));
-    if (from >= run.start && from < run.end) return run.end;
-    run.start = from;
-    run.end = runEnd(this.text, from, alphabet, this.text.length);
-    return run.end;
+    const slot = slotOf(alphabet);
+    const known = this.#runEnds[slot];
+    if (known !== undefined && from < known && from >= (this.#runStarts[slot] as number)) return known;
+    while (this.#runEnds.length <= slot) {
+      this.#runStarts.push(0);
+      this.#runEnds.push(0);
+    }
+    this.#runStarts[slot] = from;
+    return (this.#runEnds[slot] = runEnd(this.text, from, alphabet, this.text.length));
+  }
+
+  /** As `runEnd` of letters, digits and dashes: asked for at every number. */
+  dashedEnd(from: number): number {
+    if (from >= this.#dashedStart && from < this.#dashedEnd) return this.#dashedEnd;
+    this.#dashedStart = from;
+    return (this.#dashedEnd = runEnd(this.text, from, ALNUM | DASH, this.text.length));
   }
 
   runStart(to: number, alphabet: number, limit: number): number {
