@@ -35,9 +35,12 @@ export class TextView {
   takenUntil = 0;
   /** The end of the last token that was judged: prefixes inside it are not looked at again. */
   tokenUntil = 0;
-  /** The last unquoted value that was walked. */
   jwtRun = 0;
   jwtTries = 0;
+  /** The last name that was judged. */
+  nameStart = -1;
+  nameEnd = 0;
+  /** The last unquoted value that was walked. */
   valueStart = 0;
   valueEnd = 0;
   #judgements: number;
