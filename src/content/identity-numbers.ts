@@ -5,6 +5,22 @@
 import { isRepeated, luhn, mod11_10, numberOf, verhoeff, weighted, type Digits } from './checksums.ts';
 import { DAYS, type Rule } from './identity-rules.ts';
 
+/** Weights of digits, as the authorities publish them. A list in the function itself would be made anew at each call. */
+const PESEL = [1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1];
+const ODD = [1, 0, 1, 0, 1, 0, 1, 0, 1];
+const EVEN = [0, 1, 0, 1, 0, 1, 0, 1];
+const THAI = [13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2];
+const FROM_TEN = [10, 9, 8, 7, 6, 5, 4, 3, 2];
+const TFN = [1, 4, 3, 7, 5, 8, 6, 9, 10];
+const ABN = [10, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19];
+const ACN = [8, 7, 6, 5, 4, 3, 2, 1];
+const MEDICARE = [1, 3, 7, 9, 1, 3, 7, 9];
+const BSN = [9, 8, 7, 6, 5, 4, 3, 2, -1];
+const ABA = [3, 7, 1, 3, 7, 1, 3, 7, 1];
+const FROM_ELEVEN = [11, 10, 9, 8, 7, 6, 5, 4, 3, 2];
+const AHV = [1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1];
+const BRN = [1, 3, 7, 1, 3, 7, 1, 3, 5];
+
 /** A date whose parts are two digits each; the century is not known, so 29 February always passes. */
 const isDay = (d: Digits, month: number, day: number): boolean => {
   const most = DAYS[numberOf(d, month, 2) - 1] ?? 0;
@@ -16,12 +32,12 @@ const isYymmdd = (d: Digits, at: number): boolean => isDay(d, at + 2, at + 4);
 const isPesel = (d: Digits, at: number): boolean => {
   const month = numberOf(d, at + 2, 2) % 20;
   const day = numberOf(d, at + 4, 2);
-  return day >= 1 && day <= (DAYS[month - 1] ?? 0) && weighted(d, at, [1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1]) % 10 === 0;
+  return day >= 1 && day <= (DAYS[month - 1] ?? 0) && weighted(d, at, PESEL) % 10 === 0;
 };
 
 const isTurkish = (d: Digits, at: number): boolean => {
-  const odd = weighted(d, at, [1, 0, 1, 0, 1, 0, 1, 0, 1]);
-  const even = weighted(d, at, [0, 1, 0, 1, 0, 1, 0, 1]);
+  const odd = weighted(d, at, ODD);
+  const even = weighted(d, at, EVEN);
   const tenth = (((odd * 7 - even) % 10) + 10) % 10;
   return d[at] !== 0 && tenth === d[at + 9] && (odd + even + tenth) % 10 === d[at + 10];
 };
@@ -47,7 +63,7 @@ const isRrn = (d: Digits, at: number): boolean => {
 
 const isThai = (d: Digits, at: number): boolean => {
   const first = d[at] as number;
-  const sum = weighted(d, at, [13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2]);
+  const sum = weighted(d, at, THAI);
   return first >= 1 && first <= 8 && (11 - (sum % 11)) % 10 === d[at + 12];
 };
 
@@ -58,28 +74,25 @@ const isSouthAfrican = (d: Digits, at: number): boolean =>
   (d[at + 10] as number) <= 1 && isYymmdd(d, at) && luhn(d, at, 13);
 
 const isNhs = (d: Digits, at: number): boolean => {
-  const check = 11 - (weighted(d, at, [10, 9, 8, 7, 6, 5, 4, 3, 2]) % 11);
+  const check = 11 - (weighted(d, at, FROM_TEN) % 11);
   return (check === 11 ? 0 : check) === d[at + 9] && !isRepeated(d, at, 10);
 };
 /** The North American plan: area and exchange begin with 2 … 9. */
 const isAmericanPhone = (d: Digits, at: number): boolean => (d[at] as number) >= 2 && (d[at + 3] as number) >= 2;
 
-const isTfn = (d: Digits, at: number): boolean =>
-  weighted(d, at, [1, 4, 3, 7, 5, 8, 6, 9, 10]) % 11 === 0 && !isRepeated(d, at, 9);
-const isAbn = (d: Digits, at: number): boolean =>
-  (weighted(d, at, [10, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19]) - 10) % 89 === 0;
+const isTfn = (d: Digits, at: number): boolean => weighted(d, at, TFN) % 11 === 0 && !isRepeated(d, at, 9);
+const isAbn = (d: Digits, at: number): boolean => (weighted(d, at, ABN) - 10) % 89 === 0;
 const isAcn = (d: Digits, at: number): boolean =>
-  (10 - (weighted(d, at, [8, 7, 6, 5, 4, 3, 2, 1]) % 10)) % 10 === d[at + 8] && !isRepeated(d, at, 9);
+  (10 - (weighted(d, at, ACN) % 10)) % 10 === d[at + 8] && !isRepeated(d, at, 9);
 const isMedicare = (d: Digits, at: number): boolean =>
-  (d[at] as number) >= 2 && (d[at] as number) <= 6 && weighted(d, at, [1, 3, 7, 9, 1, 3, 7, 9]) % 10 === d[at + 8];
+  (d[at] as number) >= 2 && (d[at] as number) <= 6 && weighted(d, at, MEDICARE) % 10 === d[at + 8];
 const isSin = (d: Digits, at: number): boolean => d[at] !== 0 && d[at] !== 8 && luhn(d, at, 9) && !isRepeated(d, at, 9);
-const isBsn = (d: Digits, at: number): boolean =>
-  weighted(d, at, [9, 8, 7, 6, 5, 4, 3, 2, -1]) % 11 === 0 && !isRepeated(d, at, 9);
+const isBsn = (d: Digits, at: number): boolean => weighted(d, at, BSN) % 11 === 0 && !isRepeated(d, at, 9);
 /** Federal Reserve routing symbols: 00–12, 21–32, 61–72, 80. */
 const isAba = (d: Digits, at: number): boolean => {
   const symbol = numberOf(d, at, 2);
   const issued = symbol <= 12 || (symbol >= 21 && symbol <= 32) || (symbol >= 61 && symbol <= 72) || symbol === 80;
-  return issued && weighted(d, at, [3, 7, 1, 3, 7, 1, 3, 7, 1]) % 10 === 0 && !isRepeated(d, at, 9);
+  return issued && weighted(d, at, ABA) % 10 === 0 && !isRepeated(d, at, 9);
 };
 const isItin = (d: Digits, at: number): boolean => {
   const group = numberOf(d, at + 3, 2);
@@ -105,12 +118,11 @@ const isBelgian = (d: Digits, at: number): boolean => {
 };
 export const isCpf = (d: Digits, at: number): boolean =>
   !isRepeated(d, at, 11) &&
-  ((weighted(d, at, [10, 9, 8, 7, 6, 5, 4, 3, 2]) * 10) % 11) % 10 === d[at + 9] &&
-  ((weighted(d, at, [11, 10, 9, 8, 7, 6, 5, 4, 3, 2]) * 10) % 11) % 10 === d[at + 10];
-const isAhv = (d: Digits, at: number): boolean =>
-  numberOf(d, at, 3) === 756 && weighted(d, at, [1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1]) % 10 === 0;
+  ((weighted(d, at, FROM_TEN) * 10) % 11) % 10 === d[at + 9] &&
+  ((weighted(d, at, FROM_ELEVEN) * 10) % 11) % 10 === d[at + 10];
+const isAhv = (d: Digits, at: number): boolean => numberOf(d, at, 3) === 756 && weighted(d, at, AHV) % 10 === 0;
 const isBrn = (d: Digits, at: number): boolean => {
-  const sum = weighted(d, at, [1, 3, 7, 1, 3, 7, 1, 3, 5]) + Math.floor(((d[at + 8] as number) * 5) / 10);
+  const sum = weighted(d, at, BRN) + Math.floor(((d[at + 8] as number) * 5) / 10);
   return (10 - (sum % 10)) % 10 === d[at + 9];
 };
 const isPersonnummer = (d: Digits, at: number): boolean => isYymmdd(d, at) && luhn(d, at, 10);

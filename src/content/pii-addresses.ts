@@ -1,5 +1,6 @@
 /** Addresses of the wire: e-mail (RFC 5321 lengths), IPv4 and IPv6 with prefix length and zone. */
 import { ALNUM, DASH, DIGIT, DOT, HEX, KINDS, PERCENT, PLUS_SLASH, UNDERSCORE, WORD } from './characters.ts';
+import { TOPIC } from './pii-context.ts';
 import type { TextView } from './text-view.ts';
 
 const kind = (text: string, index: number): number => KINDS[text.charCodeAt(index)] ?? 0;
@@ -89,7 +90,7 @@ export const matchIpv4 = (view: TextView, start: number): number => {
     if (text.charCodeAt(start - 1) === 47 && start > 1 && (kind(text, start - 2) & ALNUM) !== 0) return -1;
   }
   const end = ipv4End(text, start);
-  if (end === -1 || view.topics.near('version', start, end, 16)) return -1;
+  if (end === -1 || view.topics.near(TOPIC.version, start, end, 16)) return -1;
   const whole = prefixLength(text, end, 32);
   view.emit({ start, end: whole, kind: 'pii', type: 'IP_ADDRESS', rule: 'ipv4', score: 0.85 });
   return whole;

@@ -1,6 +1,7 @@
 /** Payment cards and US social security numbers. */
 import { isRepeated, luhn, numberOf, type Digits } from './checksums.ts';
 import { gapBits, type NumberChain } from './number-chains.ts';
+import { TOPIC } from './pii-context.ts';
 import type { TextView } from './text-view.ts';
 
 /** Issuer ranges (ISO/IEC 7812 as published by the networks), by the first four digits, with the lengths they use. */
@@ -68,7 +69,8 @@ export const matchCard = (view: TextView, chain: NumberChain, from: number): num
     // Twelve, thirteen and more than sixteen digits are ids far more often: they need a word, or the networks of 4.
     const usual = (width >= 14 && width <= 16) || digits[first] === 4;
     const start = chain.starts[from] as number;
-    const possible = (usual && isIssued(digits, first, width)) || view.topics.near('card', start, start + width, 64);
+    const possible =
+      (usual && isIssued(digits, first, width)) || view.topics.near(TOPIC.card, start, start + width, 64);
     return possible && isChecked(digits, first, width) ? emitCard(view, chain, from, 1, 0.9) : 0;
   }
   if (width !== 4 && width !== 6) return 0;
@@ -109,7 +111,7 @@ export const matchSsn = (view: TextView, chain: NumberChain, from: number): numb
     if (!isSsn(chain.digits, chain.firsts[from] as number)) return 0;
     const start = chain.starts[from] as number;
     const end = chain.ends[from + groups - 1] as number;
-    if (groups !== 3 && !view.topics.near('ssn', start, end, 40, 12)) return 0;
+    if (groups !== 3 && !view.topics.near(TOPIC.ssn, start, end, 40, 12)) return 0;
     view.emit({ start, end, kind: 'pii', type: 'SSN', rule: 'ssn', score: 0.85 });
     return groups;
   }

@@ -205,7 +205,14 @@ export const isWord = (text: string, start: number, end: number): boolean => {
   return (next & ALNUM & ~1) === 0 || ((next & UPPER) !== 0 && (last & LOWER) !== 0);
 };
 
-const INDEX = Object.fromEntries(TOPICS.map((topic, index) => [topic, index])) as Readonly<Record<Topic, number>>;
+/** The same topics as numbers: rules ask for them at every number of a text. */
+export const TOPIC = Object.fromEntries(TOPICS.map((topic, index) => [topic, index])) as Readonly<
+  Record<Topic, number>
+>;
+
+/** Topics as the bits of one number. */
+export const topicBits = (topics: Iterable<Topic>): number =>
+  Array.from(topics).reduce((bits, topic) => bits | (1 << TOPIC[topic]), 0);
 
 /** The words of one topic: where they end, in the order of the text, and how far the questions have come. */
 interface Places {
@@ -215,27 +222,34 @@ interface Places {
 
 /** Where the words of each topic end. Questions come from left to right, or nearly so: each goes on where the last was. */
 export class Topics {
-  readonly #places: (Places | undefined)[] = [];
   /** Topics of the label: they hold for the whole text. */
-  readonly #always: ReadonlySet<Topic>;
+  readonly #always: number;
+  #spoken: number;
+  #places: (Places | undefined)[] | undefined;
 
-  constructor(always: ReadonlySet<Topic>) {
+  constructor(always: number) {
     this.#always = always;
+    this.#spoken = always;
   }
 
-  note(topic: Topic, end: number): void {
-    (this.#places[INDEX[topic]] ??= { ends: [], next: 0 }).ends.push(end);
+  note(topic: number, end: number): void {
+    this.#spoken |= 1 << topic;
+    ((this.#places ??= [])[topic] ??= { ends: [], next: 0 }).ends.push(end);
   }
 
-  /** Is one of `topics` spoken of anywhere? */
-  isAny(topics: readonly Topic[]): boolean {
-    return topics.some((topic) => this.#always.has(topic) || this.#places[INDEX[topic]] !== undefined);
+  /** Is one of these topics (bits) spoken of anywhere? */
+  isAny(topics: number): boolean {
+    return (this.#spoken & topics) !== 0;
   }
 
   /** Is `topic` the label's, or spoken of at most `before` characters before `start` or `after` behind `end`? */
-  near(topic: Topic, start: number, end: number, before = 48, after = 0): boolean {
-    if (this.#always.size > 0 && this.#always.has(topic)) return true;
-    const places = this.#places[INDEX[topic]];
+  near(topic: number, start: number, end: number, before = 48, after = 0): boolean {
+    if ((this.#spoken & (1 << topic)) === 0) return false;
+    return (this.#always & (1 << topic)) !== 0 || this.#isClose(topic, start, end, before, after);
+  }
+
+  #isClose(topic: number, start: number, end: number, before: number, after: number): boolean {
+    const places = this.#places?.[topic];
     if (places === undefined) return false;
     const { ends } = places;
     let { next } = places;

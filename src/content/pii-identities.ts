@@ -5,6 +5,7 @@ import { DIGIT_RULES, isCpf, type DigitRule } from './identity-numbers.ts';
 import { TOKEN_RULES, isHetu, type Rule, type TokenRule } from './identity-rules.ts';
 import { DASH_GAP, gapBits, type NumberChain } from './number-chains.ts';
 import { macEnd } from './pii-addresses.ts';
+import { TOPIC, topicBits } from './pii-context.ts';
 import type { TextView } from './text-view.ts';
 
 const kind = (text: string, index: number): number => KINDS[text.charCodeAt(index)] ?? 0;
@@ -74,20 +75,20 @@ export const matchIdentityToken = (view: TextView, start: number, end: number): 
   let digits = 0;
   for (let at = start; at < end; at += 1) digits += kind(text, at) & DIGIT;
   if (digits < 4) return end;
-  if (length <= 12 && topics.near('passport', start, end, 40, 24)) {
+  if (length <= 12 && topics.near(TOPIC.passport, start, end, 40, 24)) {
     emit(view, start, end, 'PASSPORT', 'passport-context', 0.75);
   } else if (isLicence(view, start, end)) {
     emit(view, start, end, 'DRIVERS_LICENSE', 'license-context', 0.7);
   }
   return end;
 };
-const SPOKEN_TOKENS = ['passport', 'license'] as const;
+const SPOKEN_TOKENS = topicBits(['passport', 'license']);
 
 const isLicence = (view: TextView, start: number, end: number): boolean =>
-  view.topics.near('license', start, end, 32) && !view.topics.near('version', start, end, 32);
+  view.topics.near(TOPIC.license, start, end, 32) && !view.topics.near(TOPIC.version, start, end, 32);
 
 const spokenOf = (view: TextView, rule: Rule, start: number, end: number): boolean =>
-  rule.needs === undefined || rule.needs.some((topic) => view.topics.near(topic, start, end, 48));
+  rule.needs === undefined || rule.needs.some((topic) => view.topics.near(TOPIC[topic], start, end, 48));
 
 interface Shaped {
   readonly rule: TokenRule;
@@ -144,22 +145,36 @@ const matchToken = (view: TextView, start: number, end: number): boolean => {
   return false;
 };
 
+/** Rules that stand for the same groups, one after the other. */
 interface Grouped {
-  readonly rule: DigitRule;
+  readonly shape: readonly number[];
   readonly gaps: number;
+  readonly rules: DigitRule[];
 }
 /** No group of these rules is wider. */
 const WIDEST = 16;
-const GROUPED: readonly Grouped[] = DIGIT_RULES.map((rule) => ({ rule, gaps: gapBits(rule.gaps ?? ' -.\u00A0') }));
+
+const grouped = (rules: readonly DigitRule[]): readonly Grouped[] => {
+  const groups: Grouped[] = [];
+  for (const rule of rules) {
+    const gaps = gapBits(rule.gaps ?? ' -.\u00A0');
+    const last = groups.at(-1);
+    if (last !== undefined && last.gaps === gaps && last.shape.join('-') === rule.shape.join('-'))
+      last.rules.push(rule);
+    else groups.push({ shape: rule.shape, gaps, rules: [rule] });
+  }
+  return groups;
+};
+
 /**
  * By the widths of the first two groups. Where no rule has just these two, those of one group alone, which stand under a
  * second width of 0; where some have, they are asked first.
  */
 const RULES_BY_SHAPE: readonly (readonly Grouped[])[] = Array.from({ length: (WIDEST + 1) ** 2 }, (_, index) => {
   const [first, second] = [Math.floor(index / (WIDEST + 1)), index % (WIDEST + 1)];
-  const starting = (next: number): readonly Grouped[] =>
-    GROUPED.filter(({ rule: { shape } }) => shape[0] === first && (shape[1] ?? 0) === next);
-  return second === 0 ? starting(0) : [...starting(second), ...starting(0)];
+  const starting = (next: number): readonly DigitRule[] =>
+    DIGIT_RULES.filter(({ shape }) => shape[0] === first && (shape[1] ?? 0) === next);
+  return grouped(second === 0 ? starting(0) : [...starting(second), ...starting(0)]);
 });
 
 /** Groups of digits alone; returns how many groups were taken. */
@@ -170,34 +185,41 @@ export const matchIdentityDigits = (view: TextView, chain: NumberChain, from: nu
   const width = end - start;
   if ((kind(text, end) & (ALNUM | DASH)) !== 0) {
     const dashed = view.dashedEnd(start);
-    if (dashed - start <= LONGEST_DASHED && matchToken(view, start, dashed)) return chain.until(from, dashed);
+    // Without a letter only two are tokens: the Finnish one, and the Chinese one of eighteen digits.
+    const lettered = dashed > chain.end() || dashed - start >= 18 || (width === 6 && dashed - start === 11);
+    if (lettered && dashed - start <= LONGEST_DASHED && matchToken(view, start, dashed))
+      return chain.until(from, dashed);
   }
   if (width <= WIDEST) {
     const second = chain.width(from + 1);
     const rules = RULES_BY_SHAPE[width * (WIDEST + 1) + (second > WIDEST ? 0 : second)] as readonly Grouped[];
     for (let index = 0; index < rules.length; index += 1) {
-      const { rule, gaps } = rules[index] as Grouped;
-      if (!chain.hasShape(from, rule.shape, gaps)) continue;
+      const group = rules[index] as Grouped;
+      if (!chain.hasShape(from, group.shape, group.gaps)) continue;
       if (text.charCodeAt(start - 1) === 46 || chain.followsCode(text)) break;
-      const to = chain.ends[from + rule.shape.length - 1] as number;
-      if (
-        !rule.proves(chain.digits, chain.firsts[from] as number) ||
-        (kind(text, to) & ALNUM) !== 0 ||
-        topics.near('phone', start, to, 24) ||
-        !spokenOf(view, rule, start, to)
-      )
-        continue;
-      emit(view, start, to, rule.type, rule.rule, 0.75);
-      return rule.shape.length;
+      if (proveGroups(view, chain, from, group)) return group.shape.length;
     }
   }
   const shaped = matchShaped(view, start, end);
   if (shaped !== -1) return chain.until(from, shaped);
-  if (width >= 6 && width <= 9 && topics.near('passport', start, end, 40, 24)) {
+  if (width >= 6 && width <= 9 && topics.near(TOPIC.passport, start, end, 40, 24)) {
     emit(view, start, end, 'PASSPORT', 'passport-context', 0.75);
     return 1;
   }
   return isLicence(view, start, end) ? takeLicence(view, chain, from) : 0;
+};
+
+const proveGroups = (view: TextView, chain: NumberChain, from: number, { shape, rules }: Grouped): boolean => {
+  const start = chain.starts[from] as number;
+  const end = chain.ends[from + shape.length - 1] as number;
+  if ((kind(view.text, end) & ALNUM) !== 0 || view.topics.near(TOPIC.phone, start, end, 24)) return false;
+  const first = chain.firsts[from] as number;
+  for (let index = 0; index < rules.length; index += 1) {
+    const rule = rules[index] as DigitRule;
+    if (rule.needs !== undefined && !spokenOf(view, rule, start, end)) continue;
+    if (rule.proves(chain.digits, first)) return emit(view, start, end, rule.type, rule.rule, 0.75);
+  }
+  return false;
 };
 
 /** The groups with dashes between them, four at most, as the number of a licence. */

@@ -11,6 +11,7 @@ import {
   SPACE_GAP,
   type NumberChain,
 } from './number-chains.ts';
+import { TOPIC } from './pii-context.ts';
 import type { TextView } from './text-view.ts';
 
 const kind = (text: string, index: number): number => KINDS[text.charCodeAt(index)] ?? 0;
@@ -161,19 +162,32 @@ const isTrunkZero = (text: string, chain: NumberChain, index: number): boolean =
   text.charCodeAt(chain.ends[index] as number) === 41;
 
 const matchNational = (view: TextView, chain: NumberChain, from: number, most: number, spoken: boolean): number => {
+  const { text } = view;
   let length = 0;
   for (let index = from; index < from + most; index += 1) length += chain.widths[index] as number;
   const least = spoken ? 6 : 9;
+  if (length < least) return 0;
+  const barred = isBarred(view, chain, from);
+  const date = most >= 3 && isDate(chain, from);
   for (let count = most; count > 0 && length >= least; count -= 1) {
     const total = length;
     const last = from + count - 1;
     length -= chain.widths[last] as number;
-    if (total > 14 || !isFree(view.text, chain.ends[last] as number) || (count >= 3 && isDate(chain, from))) continue;
-    if (isNational(view, chain, from, count, total)) return emit(view, chain, from, count, 'phone-national', 0.7);
-    if (isDiallable(chain, from, count, total) && (spoken || isNamedBehind(view, chain, last)))
+    if (total > 14 || (date && count >= 3) || !isFree(text, chain.ends[last] as number)) continue;
+    if (!barred && isNational(chain, from, count, total)) return emit(view, chain, from, count, 'phone-national', 0.7);
+    if ((spoken || isNamedBehind(view, chain, last)) && isDiallable(chain, from, count, total))
       return emit(view, chain, from, count, 'phone-context', 0.65);
   }
   return 0;
+};
+
+/** What stands before the number says that it is something else: a version, an amount, a code that goes on. */
+const isBarred = (view: TextView, chain: NumberChain, from: number): boolean => {
+  const before = view.text.charCodeAt((chain.starts[from] as number) - 1);
+  // . - / $ #
+  if (before === 46 || before === 45 || before === 47 || before === 36 || before === 35) return true;
+  const zero = chain.digits[chain.firsts[from] as number] === 0;
+  return (zero && from > 0 && chain.gap(from) === SPACE_GAP) || chain.followsCode(view.text);
 };
 
 /** The widths of all groups as one number: 3-3-4 is 334. Widths of ten and more have a number of their own. */
@@ -202,28 +216,26 @@ const isNationalRun = (digits: Digits, at: number, length: number): boolean => {
 };
 
 /** Shapes that hardly anything else has: the North American plan, and trunk zeros with several groups. */
-const isNational = (view: TextView, chain: NumberChain, from: number, count: number, length: number): boolean => {
-  const { text } = view;
-  const before = text.charCodeAt((chain.starts[from] as number) - 1);
-  // . - / $ #
-  if (before === 46 || before === 45 || before === 47 || before === 36 || before === 35) return false;
+const isNational = (chain: NumberChain, from: number, count: number, length: number): boolean => {
+  if (length < 9 || length > 12) return false;
   const { digits } = chain;
   const at = chain.firsts[from] as number;
   const first = digits[at] as number;
+  if (count === 1) return isNationalRun(digits, at, length);
+  if (first !== 0 && count !== 3 && count !== 4) return false;
   const second = digits[at + 1] as number;
   const shape = shapeOf(chain, from, count);
-  if (shape === 324 || chain.followsCode(text) || (first === 0 && continues(view, chain, from))) return false;
+  if (shape === 324) return false;
   const to = from + count;
   const gap = chain.gap(from + 1);
   if (shape === 3322) return first >= 2 && haveGap(chain, from + 2, to, gap);
   if (shape === 2334) return gap === DASH_GAP && haveGap(chain, from + 2, to, gap) && hasCallingCode(digits, at);
-  if (count === 1) return isNationalRun(digits, at, length);
   if (first === 0 && second !== 0 && (length === 10 || length === 11) && hasParenthesis(gap)) return true;
   if (shape === 334) return first >= 2 && (digits[at + 3] as number) >= 2 && chain.gap(from + 2) <= 15;
   if (shape === 1334)
     return first === 1 && second >= 2 && (digits[at + 4] as number) >= 2 && chain.gap(from + 2) === chain.gap(from + 3);
   if (shape === 22222 && first === 0) return second !== 0 && haveGap(chain, from + 2, to, gap);
-  if (first !== 0 || second === 0 || length < 9 || length > 11) return false;
+  if (first !== 0 || second === 0 || length > 11) return false;
   if (count === 2) return gap === DASH_GAP || gap === SLASH_GAP || (gap & 15) === CLOSE_GAP;
   if (count > 5) return false;
   for (let index = from + 1; index < to; index += 1) if (!isNationalGap(chain.gaps[index] as number)) return false;
@@ -241,13 +253,13 @@ const isNationalGap = (gap: number): boolean =>
 
 /** Does the text say just before that a telephone number follows? */
 const isSpokenOf = (view: TextView, start: number, end: number): boolean =>
-  view.topics.near('phone', start, end, 32, 12) || view.topics.near('line', start, end, 3, 24);
+  view.topics.near(TOPIC.phone, start, end, 32, 12) || view.topics.near(TOPIC.line, start, end, 3, 24);
 
 /** `… office`, `… (fax)`: said just behind. */
 const isNamedBehind = (view: TextView, chain: NumberChain, last: number): boolean => {
   const start = chain.starts[last] as number;
   const end = chain.ends[last] as number;
-  return view.topics.near('phone', start, end, 0, 10) || view.topics.near('line', start, end, 0, 8);
+  return view.topics.near(TOPIC.phone, start, end, 0, 10) || view.topics.near(TOPIC.line, start, end, 0, 8);
 };
 
 const isDiallable = (chain: NumberChain, from: number, count: number, length: number): boolean =>

@@ -1,6 +1,6 @@
 /** One text under examination, with the memory that keeps overlapping rules linear: no run is walked twice. */
 import { ALNUM, DASH, runEnd, runStart } from './characters.ts';
-import { Topics, type Topic } from './pii-context.ts';
+import { Topics } from './pii-context.ts';
 import type { PhoneCheck } from './pii-phone.ts';
 import type { Emit } from './spans.ts';
 
@@ -51,17 +51,17 @@ export class TextView {
   macUntil = 0;
   birthUntil = 0;
   /** By alphabet: where the last run that was walked begins and ends. */
-  readonly #runStarts: number[] = [];
-  readonly #runEnds: number[] = [];
+  #runStarts: number[] | undefined;
+  #runEnds: number[] | undefined;
   #dashedStart = 0;
   #dashedEnd = 0;
-  readonly #found = new Map<string, number>();
+  #found: Map<string, number> | undefined;
 
-  constructor(text: string, emit: Emit, options: ViewOptions, label: ReadonlySet<Topic>) {
+  constructor(text: string, emit: Emit, options: ViewOptions, topics: number) {
     this.text = text;
     this.#judgements = JUDGEMENTS + text.length / 64;
     this.emit = emit;
-    this.topics = new Topics(label);
+    this.topics = new Topics(topics);
     this.phoneCheck = options.phoneCheck;
     this.names = options.names;
     this.addresses = options.addresses;
@@ -76,14 +76,16 @@ export class TextView {
   /** As `runEnd`, without end, remembering the last run of each alphabet: rules ask from left to right. */
   runEnd(from: number, alphabet: number): number {
     const slot = slotOf(alphabet);
-    const known = this.#runEnds[slot];
-    if (known !== undefined && from < known && from >= (this.#runStarts[slot] as number)) return known;
-    while (this.#runEnds.length <= slot) {
-      this.#runStarts.push(0);
-      this.#runEnds.push(0);
+    const starts = (this.#runStarts ??= []);
+    const ends = (this.#runEnds ??= []);
+    const known = ends[slot];
+    if (known !== undefined && from < known && from >= (starts[slot] as number)) return known;
+    while (ends.length <= slot) {
+      starts.push(0);
+      ends.push(0);
     }
-    this.#runStarts[slot] = from;
-    return (this.#runEnds[slot] = runEnd(this.text, from, alphabet, this.text.length));
+    starts[slot] = from;
+    return (ends[slot] = runEnd(this.text, from, alphabet, this.text.length));
   }
 
   /** As `runEnd` of letters, digits and dashes: asked for at every number. */
@@ -99,7 +101,7 @@ export class TextView {
 
   /** As `indexOf`, or -1; remembering the answer, so that a marker that never comes is looked for once. */
   indexOf(marker: string, from: number): number {
-    const known = this.#found.get(marker);
+    const known = (this.#found ??= new Map()).get(marker);
     if (known !== undefined && (known === -1 || known >= from)) return known;
     const found = this.text.indexOf(marker, from);
     this.#found.set(marker, found);
