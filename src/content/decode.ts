@@ -30,12 +30,12 @@ const sextet = (code: number): number => (code < 128 ? (SEXTETS[code] as number)
 
 const isTextByte = (byte: number): boolean => (byte >= 32 && byte < 127) || byte === 9 || byte === 10 || byte === 13;
 
-/** Do the first bytes of the run look like a text? Line breaks between full lines are skipped. */
+/** Do the first bytes of the run look like a text, but for one? Line breaks between full lines are skipped. */
 const looksLikeText = (text: string, from: number, to: number): boolean => {
   let bits = 0;
   let held = 0;
   let seen = 0;
-  let good = 0;
+  let strange = 0;
   for (let at = from; at < to && seen < SAMPLE; at += 1) {
     const value = sextet(text.charCodeAt(at));
     if (value === -1) continue;
@@ -45,9 +45,11 @@ const looksLikeText = (text: string, from: number, to: number): boolean => {
     held -= 8;
     const byte = (bits >> held) & 0xff;
     seen += 1;
-    if (isTextByte(byte) || byte >= 0xc2) good += 1;
+    if (isTextByte(byte) || byte >= 0xc2) continue;
+    strange += 1;
+    if (strange > 1) return false;
   }
-  return seen >= 9 && good >= seen * 0.92;
+  return seen >= 9 && strange <= seen * 0.08;
 };
 
 /** Decoded bytes, and the places of the last character of each. */
@@ -154,8 +156,12 @@ const endOfRun = (text: string, from: number): number => {
     const lineStart = at;
     while (at < text.length && (kind(text, at) & BASE64_ANY) !== 0) at += 1;
     let next = at;
-    if (text[next] === '\r') next += 1;
-    if (text[next] !== '\n' || (at - lineStart < 40 && lineStart !== from) || (kind(text, next + 1) & BASE64_ANY) === 0)
+    if (text.charCodeAt(next) === 13) next += 1;
+    if (
+      text.charCodeAt(next) !== 10 ||
+      (at - lineStart < 40 && lineStart !== from) ||
+      (kind(text, next + 1) & BASE64_ANY) === 0
+    )
       break;
     if (lineStart === from && at - lineStart < 40) break;
     at = next + 1;

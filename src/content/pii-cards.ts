@@ -104,7 +104,8 @@ const SSN_GAPS = gapBits(' -.');
 /** Returns how many groups were taken. */
 export const matchSsn = (view: TextView, chain: NumberChain, from: number): number => {
   const width = chain.widths[from] as number;
-  if (width !== 3 && width !== 5 && width !== 9) return 0;
+  if (width !== 9 && (width !== 3 || (chain.width(from + 1) | 4) !== 6) && (width !== 5 || chain.width(from + 1) !== 4))
+    return 0;
   for (const shape of SSN_SHAPES) {
     if (!chain.hasShape(from, shape, SSN_GAPS)) continue;
     const groups = shape.length;

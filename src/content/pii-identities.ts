@@ -149,7 +149,7 @@ const matchToken = (view: TextView, start: number, end: number): boolean => {
 interface Grouped {
   readonly shape: readonly number[];
   readonly gaps: number;
-  readonly rules: DigitRule[];
+  readonly rules: (DigitRule & { readonly topics: number })[];
 }
 /** No group of these rules is wider. */
 const WIDEST = 16;
@@ -158,10 +158,11 @@ const grouped = (rules: readonly DigitRule[]): readonly Grouped[] => {
   const groups: Grouped[] = [];
   for (const rule of rules) {
     const gaps = gapBits(rule.gaps ?? ' -.\u00A0');
+    const asked = { ...rule, topics: topicBits(rule.needs ?? []) };
     const last = groups.at(-1);
     if (last !== undefined && last.gaps === gaps && last.shape.join('-') === rule.shape.join('-'))
-      last.rules.push(rule);
-    else groups.push({ shape: rule.shape, gaps, rules: [rule] });
+      last.rules.push(asked);
+    else groups.push({ shape: rule.shape, gaps, rules: [asked] });
   }
   return groups;
 };
@@ -215,8 +216,8 @@ const proveGroups = (view: TextView, chain: NumberChain, from: number, { shape, 
   if ((kind(view.text, end) & ALNUM) !== 0 || view.topics.near(TOPIC.phone, start, end, 24)) return false;
   const first = chain.firsts[from] as number;
   for (let index = 0; index < rules.length; index += 1) {
-    const rule = rules[index] as DigitRule;
-    if (rule.needs !== undefined && !spokenOf(view, rule, start, end)) continue;
+    const rule = rules[index] as Grouped['rules'][number];
+    if (rule.topics !== 0 && !(view.topics.isAny(rule.topics) && spokenOf(view, rule, start, end))) continue;
     if (rule.proves(chain.digits, first)) return emit(view, start, end, rule.type, rule.rule, 0.75);
   }
   return false;

@@ -11,7 +11,7 @@ import {
   SPACE_GAP,
   type NumberChain,
 } from './number-chains.ts';
-import { TOPIC } from './pii-context.ts';
+import { TOPIC, topicBits } from './pii-context.ts';
 import type { TextView } from './text-view.ts';
 
 const kind = (text: string, index: number): number => KINDS[text.charCodeAt(index)] ?? 0;
@@ -106,6 +106,9 @@ export const matchPhone = (view: TextView, chain: NumberChain, from: number): nu
       if (taken > 0) return taken;
     }
   }
+  if (!isTalkedOf(view, start, chain.ends[from + most - 1] as number)) {
+    return !twice && maybeNational(chain, from, width) ? matchNational(view, chain, from, most, false) : 0;
+  }
   const spoken = isSpokenOf(view, start, start + width);
   const shaped =
     (first === 0 && !twice) ||
@@ -115,6 +118,21 @@ export const matchPhone = (view: TextView, chain: NumberChain, from: number): nu
     (width === 2 && chain.width(from + 1) === 3);
   if (!spoken && !shaped && !isNamedBehind(view, chain, from + most - 1)) return 0;
   return matchNational(view, chain, from, most, spoken);
+};
+
+const TALK = topicBits(['phone', 'line']);
+
+/** Is a telephone spoken of so near to these groups that any part of them could be meant? */
+const isTalkedOf = (view: TextView, start: number, end: number): boolean =>
+  view.topics.isAny(TALK) &&
+  (view.topics.near(TOPIC.phone, start, end, 32, 12) || view.topics.near(TOPIC.line, start, end, 3, 24));
+
+/** May a shape of `isNational` begin here? */
+const maybeNational = (chain: NumberChain, from: number, width: number): boolean => {
+  if (chain.digits[chain.firsts[from] as number] === 0 || width === 11) return true;
+  if (width > 3 || chain.width(from + 1) !== 3) return false;
+  const third = chain.width(from + 2);
+  return width === 3 ? third === 4 || third === 2 : third === 3;
 };
 
 const dialled = new Uint8Array(MOST_DIGITS);

@@ -76,10 +76,16 @@ const signsAt = (text: string, index: number): number => {
   return text.charCodeAt(index + 2) === 61 ? 3 : 2;
 };
 
-const hasEquals = (text: string, from: number, limit: number): boolean => {
-  const end = Math.min(text.length, from + limit);
-  for (let index = from; index < end; index += 1) if (text.charCodeAt(index) === 61) return true;
-  return false;
+/** May a declared type begin at `index`? After one word comes `=`, `[`, `*`, a space and `=`, or the second of two words. */
+const maybeTyped = (text: string, index: number): boolean => {
+  let from = index;
+  if (text.charCodeAt(from) === 58) from += text.charCodeAt(from + 1) === 32 ? 2 : 1;
+  let at = from;
+  while (at < from + 13 && ((KINDS[text.charCodeAt(at)] ?? 0) & WORD) !== 0) at += 1;
+  if (at === from) return false;
+  const code = text.charCodeAt(at);
+  if (code === 61 || code === 91 || code === 42) return true;
+  return code === 32 && (text.charCodeAt(at + 1) === 61 || text.charCodeAt(at + 1) === 99);
 };
 
 const TYPED = /^(?:: ?)?(?:string|str|String|const char\*?|char\*?|\w{1,12}\[\]) ?= ?/u;
@@ -98,7 +104,7 @@ const operatorEnd = (text: string, from: number): number => {
   while (index < blanks && isBlank(text.charCodeAt(index))) index += 1;
   const first = text.charCodeAt(index);
   // A declared type between name and operator: `var token string = "…"`, `password: str = "…"`.
-  if ((first === 58 || ((KINDS[first] ?? 0) & WORD) !== 0) && hasEquals(text, index, LONGEST_TYPED)) {
+  if (maybeTyped(text, index)) {
     const typed = TYPED.exec(text.slice(index, index + LONGEST_TYPED));
     if (typed !== null) return index + typed[0].length;
   }
