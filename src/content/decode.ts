@@ -2,6 +2,7 @@
 import { BASE64_ANY, EQUALS, HEX, KINDS } from './characters.ts';
 import type { Disguise } from '../model/content.ts';
 
+/** Good until the next run is decoded. */
 export interface DecodedRun {
   readonly text: string;
   readonly disguise: Disguise;
@@ -29,45 +30,57 @@ const sextet = (code: number): number => (code < 128 ? (SEXTETS[code] as number)
 
 const isTextByte = (byte: number): boolean => (byte >= 32 && byte < 127) || byte === 9 || byte === 10 || byte === 13;
 
-/** Calls `each` with the bytes of the run, until it returns false. Line breaks between full lines are skipped. */
-const eachByte = (text: string, from: number, to: number, each: (byte: number, at: number) => boolean): void => {
+/** Do the first bytes of the run look like a text, but for one? Line breaks between full lines are skipped. */
+const looksLikeText = (text: string, from: number, to: number): boolean => {
   let bits = 0;
   let held = 0;
+  let seen = 0;
+  let strange = 0;
+  for (let at = from; at < to && seen < SAMPLE; at += 1) {
+    const value = sextet(text.charCodeAt(at));
+    if (value === -1) continue;
+    bits = ((bits << 6) | value) & 0xffffff;
+    held += 6;
+    if (held < 8) continue;
+    held -= 8;
+    const byte = (bits >> held) & 0xff;
+    seen += 1;
+    if (isTextByte(byte) || byte >= 0xc2) continue;
+    strange += 1;
+    if (strange > 1) return false;
+  }
+  return seen >= 9 && strange <= seen * 0.08;
+};
+
+/** Decoded bytes, and the places of the last character of each. */
+interface Room {
+  readonly bytes: Uint8Array;
+  readonly places: Uint32Array;
+}
+const roomOf = (size: number): Room => ({ bytes: new Uint8Array(size), places: new Uint32Array(size) });
+/** Runs that are not longer share one room: a text may hold very many of them. */
+const SHARED = 65_536;
+const shared = roomOf(SHARED);
+
+const decodeBase64 = (text: string, from: number, to: number): DecodedRun => {
+  const size = Math.ceil(((to - from) * 3) / 4) + 1;
+  const { bytes, places } = size <= SHARED ? shared : roomOf(size);
+  let bits = 0;
+  let held = 0;
+  let count = 0;
   for (let at = from; at < to; at += 1) {
     const value = sextet(text.charCodeAt(at));
     if (value === -1) continue;
     bits = ((bits << 6) | value) & 0xffffff;
     held += 6;
-    if (held >= 8) {
-      held -= 8;
-      if (!each((bits >> held) & 0xff, at)) return;
-    }
-  }
-};
-
-const looksLikeText = (text: string, from: number, to: number): boolean => {
-  let seen = 0;
-  let good = 0;
-  eachByte(text, from, to, (byte) => {
-    seen += 1;
-    if (isTextByte(byte) || byte >= 0xc2) good += 1;
-    return seen < SAMPLE;
-  });
-  return seen >= 9 && good >= seen * 0.92;
-};
-
-const decodeBase64 = (text: string, from: number, to: number): DecodedRun => {
-  const bytes = new Uint8Array(Math.ceil(((to - from) * 3) / 4) + 1);
-  const places = new Uint32Array(bytes.length);
-  let count = 0;
-  eachByte(text, from, to, (byte, at) => {
-    bytes[count] = byte;
+    if (held < 8) continue;
+    held -= 8;
+    bytes[count] = (bits >> held) & 0xff;
     places[count] = at;
     count += 1;
-    return true;
-  });
+  }
   return {
-    text: latin(bytes.subarray(0, count)),
+    text: latin(bytes, count),
     disguise: 'base64',
     // A byte ends within the sextet at its place, and begins in the one before.
     back: (start, end) => [
@@ -77,28 +90,39 @@ const decodeBase64 = (text: string, from: number, to: number): DecodedRun => {
   };
 };
 
-const latin = (bytes: Uint8Array): string => {
+const ascii = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/** The first `count` bytes, each as the character of its number. */
+const latin = (bytes: Uint8Array, count: number): string => {
+  let seen = 0;
+  for (let at = 0; at < count; at += 1) seen |= bytes[at] as number;
+  if (seen < 0x80) return ascii.decode(bytes.subarray(0, count));
   const parts: string[] = [];
-  for (let at = 0; at < bytes.length; at += 8_192) parts.push(String.fromCharCode(...bytes.subarray(at, at + 8_192)));
+  for (let at = 0; at < count; at += 8_192)
+    parts.push(String.fromCharCode.apply(null, bytes.subarray(at, Math.min(count, at + 8_192)) as unknown as number[]));
   return parts.join('');
 };
 
 const decodeHex = (text: string, from: number, to: number): DecodedRun | undefined => {
-  const bytes = new Uint8Array((to - from) >> 1);
+  const count = (to - from) >> 1;
+  const { bytes } = count <= SHARED ? shared : roomOf(count);
   let good = 0;
-  for (let index = 0; index < bytes.length; index += 1) {
-    const byte = Number.parseInt(text.slice(from + index * 2, from + index * 2 + 2), 16);
+  for (let index = 0; index < count; index += 1) {
+    const byte = hexOf(text.charCodeAt(from + index * 2)) * 16 + hexOf(text.charCodeAt(from + index * 2 + 1));
     bytes[index] = byte;
     if (isTextByte(byte)) good += 1;
     if (index === SAMPLE && good < SAMPLE * 0.9) return undefined;
   }
-  if (good < bytes.length * 0.9) return undefined;
+  if (good < count * 0.9) return undefined;
   return {
-    text: latin(bytes),
+    text: latin(bytes, count),
     disguise: 'hex',
     back: (start, end) => [from + start * 2, from + end * 2],
   };
 };
+
+/** Of a digit or a letter from a to f. */
+const hexOf = (code: number): number => (code <= 57 ? code - 48 : (code | 32) - 87);
 
 /**
  * Every run that decodes to text. The search jumps: in a stretch of `SHORTEST` characters one position tells whether a
@@ -132,8 +156,12 @@ const endOfRun = (text: string, from: number): number => {
     const lineStart = at;
     while (at < text.length && (kind(text, at) & BASE64_ANY) !== 0) at += 1;
     let next = at;
-    if (text[next] === '\r') next += 1;
-    if (text[next] !== '\n' || (at - lineStart < 40 && lineStart !== from) || (kind(text, next + 1) & BASE64_ANY) === 0)
+    if (text.charCodeAt(next) === 13) next += 1;
+    if (
+      text.charCodeAt(next) !== 10 ||
+      (at - lineStart < 40 && lineStart !== from) ||
+      (kind(text, next + 1) & BASE64_ANY) === 0
+    )
       break;
     if (lineStart === from && at - lineStart < 40) break;
     at = next + 1;

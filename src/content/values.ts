@@ -1,7 +1,7 @@
 /** Any value that a call carries: its texts scanned wherever they stand, and rebuilt only where something changed. */
 import { NO_FINDINGS, type Finding, type FindingKind, type Findings } from '../model/content.ts';
 import { secretName } from './secret-names.ts';
-import { replaceSpans, resolveSpans, type Span } from './spans.ts';
+import { findingOf, replaceSpans, resolveSpans, type Span } from './spans.ts';
 import type { TextScanner } from './text.ts';
 
 export interface Transformed {
@@ -64,18 +64,7 @@ export class ValueWalk {
 
   #report(spans: readonly Span[], inKey = false): readonly Span[] {
     const pointer = this.#pointer(this.#shown);
-    for (const { kind, type, rule, start, end, disguise } of spans) {
-      this.#findings.push({
-        kind,
-        type,
-        rule,
-        pointer,
-        start,
-        end,
-        ...(disguise === undefined ? {} : { disguise }),
-        ...(inKey ? { inKey } : {}),
-      });
-    }
+    for (const span of spans) this.#findings.push(findingOf(span, pointer, inKey));
     if (this.#exemptDepth > 0) return [];
     return resolveSpans(spans.filter((span) => this.#options.replace(span.kind)));
   }
