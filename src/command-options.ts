@@ -91,7 +91,7 @@ export const requireWorkspace = (option: unknown): string => {
     );
   }
   if (!isDirectory) throw misuse(`Expected \`workspace\` to be a directory, got the file ${path}`);
-  const real = realpathSync(path);
+  const real = realpathSync.native(path);
   if (real === '/') throw misuse('Expected `workspace` to be a directory of its own, got `/`, which is everything');
   return real;
 };

@@ -14,7 +14,7 @@ import type { LockDownReport } from './kernel/lock-down.ts';
 import { lockDownFault, lockState, setLockDownFault, setLockState } from './kernel/lock-state.ts';
 import { wideningOf } from './kernel/narrowing.ts';
 import { privateRoot } from './kernel/private-directory.ts';
-import { loadProfile } from './kernel/profile-files.ts';
+import { currentProfile } from './kernel/profile-current.ts';
 import { cleanPath } from './kernel/program.ts';
 import { nativeFile } from './native/addon.ts';
 import { TrustTierDenied } from './model/errors.ts';
@@ -109,8 +109,8 @@ const compileFor = (tier: Tier, options: SecureOptions): CompiledProfile => {
   const launcher = nativeFile('tappass-launcher');
   const commands = requireNames('commands', options.commands);
   // What a later, tighter call will need can no longer be read then.
-  for (const name of TIERS.filter((each) => narrows(tier, each))) loadProfile(name);
-  const result = compileProfile(loadProfile(options.profile ?? tier).profile, {
+  for (const name of TIERS.filter((each) => narrows(tier, each))) currentProfile(name);
+  const result = compileProfile(currentProfile(options.profile ?? tier).profile, {
     variables: { workspace, node: process.execPath, home: homedir(), ...(tmp === undefined ? {} : { tmp }) },
     host: hostAbilities(),
     searchPath: cleanPath(process.env['PATH'], workspace).split(':'),
