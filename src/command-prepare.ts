@@ -64,6 +64,8 @@ export interface PreparedCommand {
   readonly directories: PrivateDirectories;
   readonly identity: Identity | undefined;
   readonly allowDegraded: AllowDegraded;
+  /** The caller has set a limit on memory or processes, beyond those that every tier has. */
+  readonly bounded: boolean;
   /** Compiled on demand: a program that cannot be found is refused before a profile is asked about it. */
   compile(program: string): CompiledProfile;
 }
@@ -96,6 +98,7 @@ export const prepareCommand = (argv: readonly string[], options: ConfinedOptions
     directories,
     identity,
     allowDegraded,
+    bounded: limits.memoryMb !== undefined || limits.pids !== undefined,
     compile: (program) => {
       const result = compileProfile(profile, {
         variables: { workspace, tmp: directories.root, node: process.execPath, home: homedir() },
@@ -173,6 +176,7 @@ export const start = async (
       environment: environmentFor(prepared, profile),
       directory: prepared.cwd,
       sealed: profile.tier === 'observer',
+      bounded: prepared.bounded,
       ...(prepared.identity === undefined ? {} : { identity: prepared.identity }),
       ...(stdio === undefined ? {} : { stdio }),
     });

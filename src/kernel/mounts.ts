@@ -19,7 +19,8 @@ export const parseMounts = (mountinfo: string): readonly Mount[] =>
     return [{ device, root: unescaped(root), point: unescaped(point) }];
   });
 
-const unescaped = (text: string): string =>
+/** As /proc writes paths. */
+export const unescaped = (text: string): string =>
   text.replaceAll(/\\([0-7]{3})/gu, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 
 /** `path`, which lies within `from`, as it stands within `to`. */
