@@ -40,18 +40,29 @@ const full = (layer: string, detail?: string): LayerReport => ({
   ...(detail === undefined ? {} : { detail }),
 });
 
+const ANY_HOST = /^(?:\d+|(?:\*|0\.0\.0\.0|\[::\])?:\d+)$/u;
+
+/** Landlock knows ports, not hosts: who named a host has been given less than that, and is told so. */
+export const portLayer = ({ landlock }: CompiledProfile, connect: readonly (string | number)[]): LayerReport => {
+  const layer = 'landlock-net';
+  if (landlock.handledNet === 0n) {
+    return { layer, requested: false, enforced: 'none', detail: 'ports are not restricted by Landlock' };
+  }
+  if (landlock.ports.length === 0) return full(layer, 'no TCP');
+  const hosts = connect.map(String).filter((target) => !ANY_HOST.test(target));
+  const detail = `TCP ports, on any host: ${landlock.ports.map(({ port }) => port).join(', ')}`;
+  return hosts.length === 0
+    ? full(layer, detail)
+    : { layer, requested: true, enforced: 'partial', detail: `${detail} (asked for ${hosts.join(', ')})` };
+};
+
 /** Every layer that was asked for. The launcher stops at the first that fails, so a started command has them all. */
 export const reportOf = (prepared: PreparedCommand, profile: CompiledProfile, end: LaunchEnd): CommandReport => {
   const ran = end.kind === 'ended';
   const held = ran ? end.namespaces : [];
   const layers: LayerReport[] = [
     full('landlock', `${profile.landlock.paths.length} paths`),
-    full(
-      'landlock-net',
-      profile.landlock.ports.length === 0
-        ? 'no TCP'
-        : `TCP ports, on any host: ${profile.landlock.ports.map(({ port }) => port).join(', ')}`,
-    ),
+    portLayer(profile, prepared.connect),
     {
       layer: 'landlock-scope',
       requested: true,
