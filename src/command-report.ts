@@ -7,6 +7,7 @@ import { lockedTier } from './kernel/lock-state.ts';
 import type { CompiledProfile } from './kernel/compiled.ts';
 import type { Held } from './kernel/group-plan.ts';
 import { mostTasks } from './kernel/group.ts';
+import { nameFileRights } from './kernel/landlock.ts';
 import { errnoName } from './kernel/launcher.ts';
 import type { LaunchEnd, LaunchStep } from './kernel/launcher.ts';
 import type { PreparedCommand } from './command-prepare.ts';
@@ -169,5 +170,7 @@ export const refusalOf = (prepared: PreparedCommand, profile: CompiledProfile, e
     : `${because[end.step] ?? ''} (${error})`;
 };
 
-const pathOf = ({ landlock }: CompiledProfile, index: number): string =>
-  [...landlock.paths, ...landlock.pathsWithOwnProc][index]?.path ?? 'a path';
+const pathOf = ({ landlock }: CompiledProfile, index: number): string => {
+  const rule = [...landlock.paths, ...landlock.pathsWithOwnProc][index];
+  return rule === undefined ? 'a path' : `${rule.path} (${nameFileRights(rule.access)})`;
+};

@@ -21,6 +21,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openMemoryJournal, readJournal, verifyJournal } from '../src/audit-log.ts';
 import { prepareCommand, resolveCommand, start } from '../src/command-prepare.ts';
 import type { Launched } from '../src/kernel/launcher.ts';
+import { nativeFile } from '../src/native/addon.ts';
 import { runCommand } from '../src/run-command.ts';
 import type { CommandResult, RunCommandOptions } from '../src/run-command.ts';
 
@@ -109,6 +110,34 @@ describe('how it ended', () => {
     expect(await run(['node', '-e', stubborn], { timeoutMs: 500 })).toMatchObject({
       status: 'timeout',
       signal: 'SIGKILL',
+    });
+  });
+
+  test.runIf(process.arch === 'x64')('by the filter: what it kills for', async () => {
+    const program = nativeFile('tappass-try') ?? '';
+    const x32 = 0x4000_0000;
+    const getpid = 39;
+    expect(await run([program, String(getpid)], { commands: [program] })).toMatchObject({ status: 'exited' });
+    expect(await run([program, String(x32 + getpid)], { commands: [program] })).toMatchObject({
+      status: 'signalled',
+      signal: 'SIGSYS',
+      reason: expect.stringContaining('x32'),
+    });
+  });
+
+  test('not at all, because a rule could not be applied: which right on which path', async () => {
+    const granted = mkdtempSync(join(root, 'granted-'));
+    const profile = join(root, 'granted.json');
+    const files = [{ path: granted, rights: ['read'], why: 'made up for this test' }];
+    writeFileSync(
+      profile,
+      JSON.stringify({ name: 'mine', description: 'made up for this test', tier: 'worker', extends: 'worker', files }),
+    );
+    expect(await run(['true'], { profile })).toMatchObject({ status: 'exited' });
+    rmSync(granted, { recursive: true });
+    expect(await run(['true'], { profile })).toMatchObject({
+      status: 'refused',
+      reason: `the rule for ${granted} (READ_FILE READ_DIR) could not be applied (ENOENT)`,
     });
   });
 
