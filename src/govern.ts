@@ -5,7 +5,7 @@ import type { GovernedTool } from './call.ts';
 import { derivationOf } from './derivation.ts';
 import { createRepeatGuard } from './budget.ts';
 import type { RepeatOptions } from './budget.ts';
-import { sharedJournal } from './journals.ts';
+import { isSink, sharedJournal } from './journals.ts';
 import type { JournalSettings } from './journals.ts';
 import type { Layer, LayerExtras } from './layer.ts';
 import { makeLayer } from './layer.ts';
@@ -79,8 +79,6 @@ export type Governed<T extends Tools> = { -readonly [K in keyof T]: GovernedOne<
 const governed = new WeakMap<object, GovernedTool>();
 
 const NO_SINKS: readonly EventSink[] = Object.freeze([]);
-
-const isSink = (audit: object): audit is EventSink => typeof (audit as { append?: unknown }).append === 'function';
 
 const workspaceOf = (option: string | undefined): string => {
   const path = resolve(option ?? process.env['TAPPASS_WORKSPACE'] ?? process.cwd());
