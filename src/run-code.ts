@@ -2,7 +2,7 @@
  * Door: untrusted JavaScript or TypeScript in an isolate that holds no authority, inside a process that the kernel has
  * locked. What it may do are the governed tools that it is handed.
  */
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { AsyncResource } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import { execute } from './isolate/execute.ts';
 import { DEFAULT_CODE_LIMITS, MEMORY_MB, TIMEOUT_MS, type CodeLimits } from './isolate/limits.ts';
@@ -158,8 +158,6 @@ export const runCode = async (source: string, options: CodeOptions = {}): Promis
   const memoryMb = requireInteger('memoryMb', given.memoryMb ?? MEMORY_MB.default, MEMORY_MB.least, MEMORY_MB.most);
   const pool = pools.get(given.pool ?? (shared ??= openCodePool())) as Pool;
   if (pool.isClosed) throw misuse('`pool`', 'to be open', 'a closed one');
-  const callId = given.callId ?? randomUUID();
-  const inCallersContext = AsyncLocalStorage.snapshot();
   return execute({
     source,
     tools,
@@ -177,9 +175,18 @@ export const runCode = async (source: string, options: CodeOptions = {}): Promis
     session: given.session,
     signal: given.signal,
     onLog: given.onLog,
-    // Tool calls arrive on the pipe of a host that another caller may have started: they belong to this caller's session.
-    callTool: (fn) => inCallersContext(() => withParentCall(callId, fn)),
+    callTool: tools.size === 0 ? noTools : callerOf(given.callId ?? randomUUID()),
   });
+};
+
+const noTools = (): never => {
+  throw new TypeError('Expected no tool call of a guest that has no tools');
+};
+
+/** Tool calls arrive on the pipe of a host that another caller may have started: they belong to this caller's session. */
+const callerOf = (callId: string): (<R>(fn: () => R) => R) => {
+  const caller = new AsyncResource('TapPassGuest', { requireManualDestroy: true });
+  return (fn) => caller.runInAsyncScope(withParentCall<ReturnType<typeof fn>>, undefined, callId, fn);
 };
 
 const limitsOf = (given: Partial<CodeLimits> = {}): CodeLimits => {

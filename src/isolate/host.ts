@@ -34,8 +34,10 @@ export interface HostRun {
   onEnd(end: HostEnd): void;
 }
 
-interface Active extends HostRun {
-  readonly deadline: NodeJS.Timeout;
+interface Active {
+  readonly run: HostRun;
+  /** When the host is killed for it: milliseconds of the monotonic clock. */
+  readonly dueAt: number;
   lastCall: number;
 }
 
@@ -119,12 +121,7 @@ export class IsolateHost {
     fault(reason: string): void;
   } {
     const id = (this.#lastRun += 1);
-    const { timeoutMs } = run.message;
-    const deadline = setTimeout(() => {
-      this.#end(id, { status: 'timeout', reason: `it did not end within ${timeoutMs} ms` });
-      this.#doom('crashed', [], `a guest beside this one passed its deadline of ${timeoutMs} ms`);
-    }, timeoutMs + GRACE_MS);
-    this.#active.set(id, { ...bound(run), deadline, lastCall: 0 });
+    this.#active.set(id, { run, dueAt: performance.now() + run.message.timeoutMs + GRACE_MS, lastCall: 0 });
     this.#setRef(true);
     this.#send({ type: 'run', run: id, ...run.message });
     return {
@@ -154,11 +151,23 @@ export class IsolateHost {
     if (!this.#dead) this.#doom('crashed', [], reason);
   }
 
-  /** Called by the pool's clock: the host's memory as the kernel counts it, against what its guests may have. */
-  checkMemory(): void {
-    if (this.#dead || this.#active.size === 0) return;
+  /** Called by a clock: deadlines that the host let pass, and its memory against what its guests may have. */
+  check(): void {
+    const now = performance.now();
+    let overdue: number | undefined;
+    for (const [id, { run, dueAt }] of this.#active) {
+      if (now < dueAt) continue;
+      overdue = run.message.timeoutMs;
+      this.#end(id, { status: 'timeout', reason: `it did not end within ${overdue} ms` });
+    }
+    if (overdue !== undefined) this.kill(`a guest beside this one passed its deadline of ${overdue} ms`);
+    else if (!this.#dead && this.#active.size > 0) this.#checkMemory();
+  }
+
+  /** As the kernel counts it. */
+  #checkMemory(): void {
     let allowed = HOST_ROOM_MB;
-    for (const { message } of this.#active.values()) allowed += message.memoryMb * OVERSHOOT;
+    for (const { run } of this.#active.values()) allowed += run.message.memoryMb * OVERSHOOT;
     const resident = residentMb(this.pid);
     if (resident <= allowed) return;
     const runs = [...this.#active.keys()];
@@ -209,22 +218,22 @@ export class IsolateHost {
       );
       return;
     }
-    const run = this.#active.get(message.run);
-    if (run === undefined) {
+    const active = this.#active.get(message.run);
+    if (active === undefined) {
       if (this.#abandoned.has(message.run)) return;
       throw new FrameFault('Expected a run that is under way');
     }
     switch (message.type) {
       case 'log':
-        run.onLog(message.level, message.text);
+        active.run.onLog(message.level, message.text);
         return;
       case 'dropped':
-        run.onDropped();
+        active.run.onDropped();
         return;
       case 'call':
-        if (message.call !== run.lastCall + 1) throw new FrameFault('Expected tool calls to be counted one by one');
-        run.lastCall = message.call;
-        if (!run.onCall(message.call, message.tool, message.args))
+        if (message.call !== active.lastCall + 1) throw new FrameFault('Expected tool calls to be counted one by one');
+        active.lastCall = message.call;
+        if (!active.run.onCall(message.call, message.tool, message.args))
           throw new FrameFault('Expected a call that the guest may make');
         return;
       case 'end':
@@ -242,17 +251,16 @@ export class IsolateHost {
   }
 
   #end(id: number, end: HostEnd): void {
-    const run = this.#active.get(id);
-    if (run === undefined) return;
+    const active = this.#active.get(id);
+    if (active === undefined) return;
     this.#active.delete(id);
-    clearTimeout(run.deadline);
     if (!('json' in end) && end.status !== 'ok') this.#abandoned.add(id);
     if (this.#active.size === 0) {
       this.idleSince = performance.now();
       this.#setRef(!this.#ready);
       if (this.#retired) this.#killProcess();
     }
-    run.onEnd(end);
+    active.run.onEnd(end);
     this.#events.onChange(this);
   }
 
@@ -294,14 +302,6 @@ export class IsolateHost {
     if (!this.#dead) this.#started.hold(held);
   }
 }
-
-const bound = (run: HostRun): HostRun => ({
-  message: run.message,
-  onLog: (level, text) => run.onLog(level, text),
-  onDropped: () => run.onDropped(),
-  onCall: (call, tool, args) => run.onCall(call, tool, args),
-  onEnd: (end) => run.onEnd(end),
-});
 
 const residentMb = (pid: number | undefined): number => {
   if (pid === undefined) return 0;
