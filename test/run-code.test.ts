@@ -238,35 +238,32 @@ describe('tools', () => {
     let signal: AbortSignal | undefined;
     const slow = {
       name: 'slow',
-      check: async () => ({}),
       execute: (_: unknown, context: { abortSignal: AbortSignal }) => {
         ({ abortSignal: signal } = context);
         return new Promise(() => {});
       },
     };
     expect(
-      await run('tools.slow({}); await new Promise((r) => setTimeout(r, 20)); 1', { tools: [slow] }),
+      await run('tools.slow({}); await new Promise((r) => setTimeout(r, 20)); 1', { tools: governed({ slow }) }),
     ).toMatchObject({ value: 1 });
     expect(signal?.aborted).toBe(true);
   });
 
   test('declareTools writes what a model needs to call them', () => {
-    const text = declareTools([
-      {
+    const { read, other } = governed({
+      read: {
         name: 'read',
         description: 'Reads */ a file',
         inputSchema: z.object({ path: z.string(), max: z.number().optional() }),
-        check: async () => ({}),
         execute: () => 1,
-      } as never,
-      {
+      },
+      other: {
         name: 'a-b',
         parameters: { type: 'object', properties: { k: { enum: ['x', 1] } }, required: ['k'] },
-        check: async () => ({}),
         execute: () => 1,
-      } as never,
-    ]);
-    expect(text).toBe(
+      },
+    });
+    expect(declareTools([read, other])).toBe(
       'declare const tools: {\n  /** Reads * / a file */\n  read(input: { path: string; max?: number }): Promise<unknown>;\n  "a-b"(input: { k: "x" | 1 }): Promise<unknown>;\n};\n',
     );
   });
