@@ -10,7 +10,7 @@ import type ivm from 'isolated-vm';
 import { lockDown } from '../kernel/lock-down.ts';
 import { encodeFrame, FrameReader } from './channel.ts';
 import { Guest, isKind, type GuestKind } from './guest.ts';
-import { MAX_FRAME_BYTES, MEMORY_MB } from './limits.ts';
+import { MAX_FRAME_BYTES, MEMORY_MB, OVERSHOOT } from './limits.ts';
 import type { HostMessage, LockMessage, ParentMessage, RunMessage } from './message.ts';
 
 /** Isolates kept ready. Each costs about 1.5 ms to make and 1 MB to keep. */
@@ -20,6 +20,11 @@ const RESERVE = 2;
  * is on its way, and the kernel tends to wake whoever waits for it on the very core that this work would take.
  */
 const REST_MS = 1;
+/** What a guest's thread may take to notice that it was ended; longer is native code that V8 cannot interrupt. */
+const LEAVE_MS = 50;
+/** How often guests that are at work are looked at again before they count as such, and the milliseconds between. */
+const CULL_TRIES = 6;
+const CULL_MS = 3;
 /** Longest piece of a message that is read at one time. */
 const READ_BYTES = 64 * 1024;
 
@@ -42,15 +47,28 @@ const post = (message: HostMessage): void => {
 const guests = new Map<number, Guest>();
 const reserve: Guest[] = [];
 const spent: Guest[] = [];
+const leaving = new Set<Guest>();
 let wanted: GuestKind = { memoryMb: MEMORY_MB.default, allow: '' };
 let isTidying = false;
+
+const clear = (): void => {
+  for (const guest of spent.splice(0)) {
+    guest.stop();
+    if (guest.isIdle) continue;
+    leaving.add(guest);
+    setTimeout(() => {
+      leaving.delete(guest);
+      if (!guest.isIdle) post({ type: 'haunted' });
+    }, LEAVE_MS);
+  }
+};
 
 const tidy = (): void => {
   if (isTidying || (spent.length === 0 && reserve.length >= RESERVE)) return;
   isTidying = true;
   const work = (): void => {
     isTidying = false;
-    for (const guest of spent.splice(0)) guest.stop();
+    clear();
     // One at a time, behind whatever the channel and the guests want: preparing blocks this thread for a millisecond.
     if (reserve.length < RESERVE) reserve.push(new Guest(vm, wanted, post));
     tidy();
@@ -75,6 +93,35 @@ const start = (message: RunMessage): void => {
     spent.push(guest);
     tidy();
   });
+};
+
+const weigh = (cull: boolean): void => {
+  clear();
+  if (leaving.size > 0) post({ type: 'haunted' });
+  if (cull) letGo([], CULL_TRIES);
+  else answer([]);
+};
+
+const answer = (gone: readonly number[]): void => post({ type: 'weighed', gone, left: [...guests.keys()] });
+
+/** Lets guests go that wait, the lightest first, until one is left: with it goes, or stays, the memory. */
+const letGo = (gone: number[], tries: number): void => {
+  const waiting = [...guests]
+    .filter(([, guest]) => guest.isIdle)
+    .map(([run, guest]) => ({ run, guest, heldMb: guest.heldMb }))
+    .sort((a, b) => a.heldMb - b.heldMb);
+  const guilty = waiting.filter(({ guest, heldMb }) => heldMb > guest.kind.memoryMb * OVERSHOOT);
+  if (guilty.length > 0) {
+    post({ type: 'memory', runs: guilty.map(({ run }) => run) });
+    return;
+  }
+  for (const { run, guest } of waiting) {
+    if (guests.size === 1) break;
+    gone.push(run);
+    guest.stop();
+  }
+  if (guests.size > 1 && tries > 1) setTimeout(() => letGo(gone, tries - 1), CULL_MS);
+  else answer(gone);
 };
 
 /** Nothing of a guest has come yet: what it says of itself here is true. */
@@ -119,6 +166,9 @@ const receive = (message: ParentMessage): void => {
       return;
     case 'reply':
       guests.get(message.run)?.reply(message);
+      return;
+    case 'weigh':
+      weigh(message.cull);
       return;
     case 'stop':
       guests.get(message.run)?.stop();

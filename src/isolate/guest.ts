@@ -36,6 +36,7 @@ export class Guest {
   readonly #cpuBefore: bigint;
   #run = 0;
   #deadline: NodeJS.Timeout | undefined;
+  #inside = 0;
   #ended = false;
   #freed = false;
   #onEnd: () => void = () => {};
@@ -74,7 +75,7 @@ export class Guest {
     this.#run = message.run;
     this.#onEnd = onEnd;
     this.#deadline = setTimeout(() => this.#end('timeout'), message.timeoutMs);
-    void this.#begin(message).catch((error: unknown) => this.#fail(error));
+    void this.#enter(this.#begin(message));
   }
 
   /** The reply to a tool call. */
@@ -94,10 +95,16 @@ export class Guest {
     }
   }
 
-  /** Heap and buffers in bytes; never settles while the guest is running. */
-  async heapBytes(): Promise<number> {
-    const { used_heap_size: heap, externally_allocated_size: outside } = await this.#isolate.getHeapStatistics();
-    return heap + outside;
+  /** False while its thread is at work, and once V8 has lost it. */
+  get isIdle(): boolean {
+    return this.#inside === 0;
+  }
+
+  /** Heap and buffers, in MB, of a guest that is idle. */
+  get heldMb(): number {
+    if (this.#isolate.isDisposed) return 0;
+    const { used_heap_size: heap, externally_allocated_size: outside } = this.#isolate.getHeapStatisticsSync();
+    return (heap + outside) / 1e6;
   }
 
   async #begin({ code, file, modules, links }: RunMessage): Promise<void> {
@@ -163,7 +170,17 @@ export class Guest {
   /** Enters the guest. A rejection nobody handled ends it, as it ends a Node program. */
   #call(kind: string, id: number, ok?: boolean, json?: string): void {
     if (this.#ended) return;
-    this.#wake.apply(undefined, [kind, id, ok, json]).catch((error: unknown) => this.#fail(error));
+    void this.#enter(this.#wake.apply(undefined, [kind, id, ok, json]));
+  }
+
+  async #enter(work: Promise<unknown>): Promise<void> {
+    this.#inside += 1;
+    try {
+      await work;
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#inside -= 1;
   }
 
   #fail(error: unknown): void {
