@@ -1,6 +1,7 @@
 /** Door: wraps tools so that each call is judged by what it would do, recorded, and only then run. */
 import { realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { markGoverned } from './brand.ts';
 import type { GovernedTool } from './call.ts';
 import { derivationOf } from './derivation.ts';
 import { createRepeatGuard } from './budget.ts';
@@ -234,6 +235,7 @@ const wrap = (tool: unknown, key: string | undefined, where: string, options: Go
   faces.push(face);
   defineHidden(face, 'check', (...argv: unknown[]) => checkCall(state, argv));
   governed.set(face, state);
+  markGoverned(face, shape.kind === 'function' ? (face as AnyFunction) : (face as { execute: AnyFunction }).execute);
   return { tool: face, state };
 };
 

@@ -2,6 +2,7 @@
  * Door-internal: steps 4 to 7 of a call, for each kind of body. A body that throws, never settles, returns a thenable or
  * is a generator ends in exactly one `call-ended`.
  */
+import { isNesting, withParentCall } from './call-context.ts';
 import type { GovernedTool, Request } from './call.ts';
 import { openRequest, validate } from './call.ts';
 import { dispatch } from './dispatch.ts';
@@ -62,6 +63,9 @@ const startBody = ({ request, args, decision }: Verdict): unknown => {
   const { shape, original } = request.tool;
   if (shape.kind === 'function') return Reflect.apply(shape.body, request.self, args as unknown[]);
   const context = request.context.length > 0 ? request.context : [new CallContext(request, decision)];
+  if (isNesting(shape.body)) {
+    return withParentCall(request.callId, () => Reflect.apply(shape.body, original, [args, ...context]));
+  }
   return Reflect.apply(shape.body, original, [args, ...context]);
 };
 

@@ -55,7 +55,20 @@ export interface UnlockedMessage {
   readonly type: 'run-unlocked';
 }
 
-export type ParentMessage = LockMessage | UnlockedMessage | RunMessage | ReplyMessage | StopMessage;
+/** The host holds too much: it throws away what has ended, and with `cull` lets guests go until one is left. */
+export interface WeighMessage {
+  readonly type: 'weigh';
+  readonly cull: boolean;
+}
+
+/** The answer, when nothing of those that are `gone` is there any more. */
+export interface WeighedMessage {
+  readonly type: 'weighed';
+  readonly gone: readonly number[];
+  readonly left: readonly number[];
+}
+
+export type ParentMessage = LockMessage | UnlockedMessage | RunMessage | ReplyMessage | StopMessage | WeighMessage;
 
 export const LOG_LEVELS = ['log', 'info', 'warn', 'error', 'debug'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -78,7 +91,10 @@ export type HostMessage =
       readonly cpuMs: number;
     }
   /** These runs ate the host's memory; it is about to die. */
-  | { readonly type: 'memory'; readonly runs: readonly number[] };
+  | { readonly type: 'memory'; readonly runs: readonly number[] }
+  | WeighedMessage
+  /** A guest that has ended holds on to its thread, and perhaps to memory: nothing ends it but the end of the host. */
+  | { readonly type: 'haunted' };
 
 type Check = (value: unknown) => boolean;
 type Shape = Readonly<Record<string, Check>>;
@@ -105,6 +121,8 @@ const SHAPES: Readonly<Record<HostMessage['type'], Shape>> = {
   call: { run: isCount, call: isCount, tool: isText, args: isText },
   end: { run: isCount, status: isOneOf(['ok', 'error', 'timeout', 'memory']), json: isOptionalText, cpuMs: isAmount },
   memory: { runs: isListOf(isCount) },
+  weighed: { gone: isListOf(isCount), left: isListOf(isCount) },
+  haunted: {},
 };
 
 /** `undefined` for anything that is not exactly a message. */

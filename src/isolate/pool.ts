@@ -35,7 +35,11 @@ interface Waiting {
   readonly failed: (error: Error) => void;
 }
 
-const MEMORY_CHECK_MS = 15;
+/** How often busy hosts are looked at: deadlines and memory. */
+const WATCH_MS = 15;
+/** The clock goes on for this many idle ticks, about a second: making a timer costs a call more than the ticks do. */
+const IDLE_TICKS = 64;
+
 /** Hosts that die before they are ready, one after the other, until the pool gives up on its guests. */
 const MOST_FAILED_STARTS = 3;
 
@@ -47,6 +51,7 @@ export class Pool {
   #failedStarts = 0;
   #lastKey = 0;
   #watch: NodeJS.Timeout | undefined;
+  #idleTicks = 0;
   #closed = false;
 
   constructor(options: PoolOptions = {}) {
@@ -238,12 +243,20 @@ export class Pool {
   }
 
   #startWatch(): void {
+    this.#idleTicks = 0;
     this.#watch ??= setInterval(() => {
-      const busy = [...this.#shared, ...this.#dedicated.values()].filter((host) => host.active > 0);
-      for (const host of busy) host.checkMemory();
-      if (busy.length > 0) return;
+      let busy = 0;
+      for (const hosts of [this.#shared, this.#dedicated.values()]) {
+        for (const host of hosts) {
+          if (host.active === 0) continue;
+          busy += 1;
+          host.check();
+        }
+      }
+      this.#idleTicks = busy > 0 ? 0 : this.#idleTicks + 1;
+      if (this.#idleTicks < IDLE_TICKS) return;
       clearInterval(this.#watch);
       this.#watch = undefined;
-    }, MEMORY_CHECK_MS).unref();
+    }, WATCH_MS).unref();
   }
 }
