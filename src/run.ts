@@ -12,6 +12,7 @@ import type { Verdict } from './judge.ts';
 import { PolicyBlockError, ToolIntegrityViolation } from './model/errors.ts';
 import { unreachable } from './model/decision.ts';
 import type { Decision } from './model/decision.ts';
+import type { Mode } from './model/flags.ts';
 import { grantFor } from './model/grant.ts';
 import type { ToolContext } from './tools/define.ts';
 import { mustWait, recordDecided, recorded, recordEnded } from './record.ts';
@@ -64,12 +65,16 @@ const startBody = ({ request, args, decision }: Verdict): unknown => {
 /** How long the permission of a call lasts, in milliseconds: far longer than a call, not for ever. */
 const GRANT_MS = 3_600_000;
 
+/** `observe` and `warn` let happen what they would block. */
+const blocks = (mode: Mode): boolean => mode === 'enforce' || mode === 'lockdown';
+
 const contextOf = (request: Request, decision: Decision): ToolContext => ({
   callId: request.callId,
   // Made when a body asks: most never do.
   get grants() {
     const expiresAt = Date.now() + GRANT_MS;
-    return decision.effects.flatMap((effect) => grantFor(decision, effect, request.callId, expiresAt) ?? []);
+    const keepsRows = request.rules.some(({ flags }) => flags.db === 'safe_write' && blocks(flags.mode));
+    return decision.effects.flatMap((effect) => grantFor(decision, effect, request.callId, expiresAt, keepsRows) ?? []);
   },
   ...firstSignal(request),
 });

@@ -52,6 +52,7 @@ type GrantedContext = ToolContext & { readonly grants?: readonly Grant[] };
 interface Prepared {
   readonly grant: Grant<SqlEffect>;
   readonly readOnly: boolean;
+  readonly keepsRows: boolean;
   readonly cursor: boolean;
 }
 
@@ -94,12 +95,24 @@ const createRunner = ({
     if (!decision.allowed) throw sqlDenied(decision, tool, context?.callId);
     const effect: SqlEffect = { kind: 'sql', pointer: '/sql', text, dialect };
     const grant =
-      given ?? grantFor(decision, effect, context?.callId ?? randomUUID(), Date.now() + timeoutMs + GRANT_SLACK_MS);
+      given ??
+      grantFor(
+        decision,
+        effect,
+        context?.callId ?? randomUUID(),
+        Date.now() + timeoutMs + GRANT_SLACK_MS,
+        level === 'safe_write',
+      );
     if (grant === undefined) throw sqlDenied(decision, tool, context?.callId);
     const { statements } = decision;
     const readOnly = statements.length > 0 && statements.every(({ access }) => access === 'read');
     const [only] = statements;
-    return { grant, readOnly, cursor: readOnly && statements.length === 1 && only?.verb === 'SELECT' };
+    return {
+      grant,
+      readOnly,
+      keepsRows: grant.keepsRows,
+      cursor: readOnly && statements.length === 1 && only?.verb === 'SELECT',
+    };
   };
   return { opened, prepare, timeoutMs };
 };
@@ -125,13 +138,12 @@ export const sqlTools = (options: SqlToolsOptions = {}): readonly [SqlQueryTool,
     input,
     effects,
     execute: async ({ sql, params = [] }, context?: GrantedContext) => {
-      const { grant, readOnly, cursor } = await prepare(`${prefix}query`, sql, context);
+      const { grant, ...request } = await prepare(`${prefix}query`, sql, context);
       const broker = await opened();
       const signal = context?.signal === undefined ? {} : { signal: context.signal };
       return broker.query(grant, {
         params,
-        readOnly,
-        cursor,
+        ...request,
         harmlessFunctions,
         maxRows,
         maxBytes,
@@ -146,10 +158,10 @@ export const sqlTools = (options: SqlToolsOptions = {}): readonly [SqlQueryTool,
     input,
     effects,
     async *execute({ sql, params = [] }, context?: GrantedContext): AsyncGenerator<SqlRow> {
-      const { grant, readOnly, cursor } = await prepare(`${prefix}query_stream`, sql, context);
+      const { grant, ...request } = await prepare(`${prefix}query_stream`, sql, context);
       const broker = await opened();
       const signal = context?.signal === undefined ? {} : { signal: context.signal };
-      yield* broker.stream(grant, { params, readOnly, cursor, harmlessFunctions, timeoutMs, ...signal });
+      yield* broker.stream(grant, { params, ...request, harmlessFunctions, timeoutMs, ...signal });
     },
   });
   return [query, stream];

@@ -110,7 +110,7 @@ describe.each([
     const broker = openSqlBroker(connect());
     const effect = { kind: 'sql', pointer: '/sql', text: 'SELECT 1 AS a', dialect: broker.dialect } as const;
     const request = { readOnly: true, cursor: false };
-    const forged = { effect, callId: 'c', expiresAt: Date.now() + 1000 };
+    const forged = { effect, callId: 'c', expiresAt: Date.now() + 1000, keepsRows: false };
     expect(() => broker.query(forged, request)).toThrow('without a valid grant');
     const expired = grantFor({ allowed: true }, effect, 'c', Date.now() - 1) as typeof forged;
     expect(() => broker.query(expired, request)).toThrow('without a valid grant');
