@@ -20,6 +20,7 @@ import type { Limits } from './model/limits.ts';
 import { DEFAULT_LIMITS } from './model/limits.ts';
 import { parseFlags, requireFlags } from './policy/flags.ts';
 import { callTool, checkCall } from './run.ts';
+import { requireHarmless } from './sql-denied.ts';
 import { faceOfFunction, faceOfObject, pinTexts } from './tools/faces.ts';
 import type { Call } from './tools/faces.ts';
 import { snapshotOf } from './tools/integrity.ts';
@@ -163,6 +164,7 @@ const layerOf = (options: GovernOptions, inherits: boolean): Layer => {
   else if (isSink(audit)) sink = () => audit;
   else sink = () => sharedJournal(audit);
   const { network, commands, harmlessFunctions, content, rate, ledger, loopGuard } = options;
+  requireHarmless(harmlessFunctions);
   return makeLayer({
     parsed,
     environment,

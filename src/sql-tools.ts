@@ -11,7 +11,8 @@ import type { Grant } from './model/grant.ts';
 import type { SqlDecision, SqlOptions } from './model/sql.ts';
 import { prepareSqlNow } from './check-sql.ts';
 import { judgeSql } from './policy/sql.ts';
-import { sqlDenied } from './sql-denied.ts';
+import { harmlessFault } from './policy/sql-names.ts';
+import { requireHarmless, sqlDenied } from './sql-denied.ts';
 import { defineTool } from './tools/define.ts';
 import type { Tool, ToolContext } from './tools/define.ts';
 
@@ -131,6 +132,7 @@ export const sqlTools = (options: SqlToolsOptions = {}): readonly [SqlQueryTool,
   const { maxRows = 1000, maxBytes = 1024 * 1024, prefix = '', harmlessFunctions = [] } = options;
   const { opened, prepare, timeoutMs } = createRunner(options);
   const dialect = isSqliteLike(options.connection) ? 'sqlite' : 'postgres';
+  if (dialect === 'postgres') requireHarmless(harmlessFunctions);
   const effects = { sql: 'sql', dialect } as const;
   const query = defineTool({
     name: `${prefix}query`,
@@ -177,5 +179,6 @@ const isSqliteLike = (connection: unknown): boolean =>
  */
 export const harmlessFunctionsOf = async (connection: unknown): Promise<readonly string[]> => {
   const catalogue = await openSqlBroker(connection).catalogue();
-  return [...(catalogue?.harmless ?? [])].sort();
+  // `crosstab` is STABLE, and runs SQL text.
+  return [...(catalogue?.harmless ?? [])].filter((name) => harmlessFault([name]) === undefined).sort();
 };

@@ -107,6 +107,18 @@ export const postgresBackend = (connection: Parameters<typeof openSession>[0]): 
 };
 
 /**
+ * A domain is sure when it stands on one of PostgreSQL's own types and every function of its checks is named in their
+ * stored trees and not VOLATILE.
+ */
+const UNSURE_DOMAIN = `(
+  NOT EXISTS (SELECT 1 FROM pg_catalog.pg_type b WHERE b.oid = t.typbasetype AND b.typtype = 'b'
+              AND b.typnamespace = 'pg_catalog'::pg_catalog.regnamespace)
+  OR EXISTS (SELECT 1 FROM pg_catalog.pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'c' AND (
+    k.conbin::pg_catalog.text ~ '{(COERCETODOMAIN|ROWCOMPARE|MINMAX|SUBLINK|SUBPLAN|NEXTVALUEEXPR) '
+    OR EXISTS (SELECT 1 FROM pg_catalog.regexp_matches(k.conbin::pg_catalog.text, ':(?:op)?funcid ([0-9]+)', 'g') f(ids)
+      WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_proc p WHERE p.oid = f.ids[1]::pg_catalog.oid AND p.provolatile <> 'v')))))`;
+
+/**
  * Everything outside `pg_catalog` that a statement can call by name: functions by the worst of their overloads, types by
  * the casts and domain checks that a cast to them can run, operators by their functions.
  */
@@ -122,7 +134,7 @@ const CATALOGUE = `
   WHERE n.nspname <> 'pg_catalog' GROUP BY 2, 3
   UNION ALL
   SELECT 'type', n.nspname, t.typname,
-    t.typtype NOT IN ('e', 'c', 'r', 'm')
+    CASE t.typtype WHEN 'd' THEN ${UNSURE_DOMAIN} ELSE t.typtype NOT IN ('e', 'c', 'r', 'm') END
     OR EXISTS (SELECT 1 FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_proc p ON p.oid = c.castfunc
                WHERE c.casttarget = t.oid AND p.provolatile = 'v'), false
   FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
