@@ -70,16 +70,22 @@ export interface Names {
   operator(name: SqlName): boolean;
 }
 
-/** Why a function cannot be harmless, whoever says so: it is on the reviewed list. */
-const deniedReason = ({ schema, name }: SqlName): string | undefined =>
-  extensions.get(name) ?? (schema === undefined || schema === 'pg_catalog' ? denied.get(name) : undefined);
+/** Everything known of a name, so that most functions take one look. A denial stands, whoever calls it harmless. */
+const verdicts = new Map<string, FunctionVerdict>();
+// `tsquery(x)` is a cast where no function has the name.
+for (const name of [...systemTypes, ...harmless]) verdicts.set(name, 'harmless');
+for (const name of writing) verdicts.set(name, 'writes');
+for (const [name, reason] of [...denied, ...extensions]) verdicts.set(name, Object.freeze({ denied: reason }));
+
+const verdictOf = ({ schema, name }: SqlName): FunctionVerdict | undefined =>
+  schema === undefined || schema === 'pg_catalog' || extensions.has(name) ? verdicts.get(name) : undefined;
 
 /** The first of `harmlessFunctions` that is known to have effects, and what to do. */
 export const harmlessFault = (harmlessFunctions: readonly string[] = []): string | undefined => {
   for (const text of harmlessFunctions) {
-    const name = nameOf(text.split('.'));
-    const reason = deniedReason(name) ?? (writing.has(name.name) ? 'changes a sequence' : undefined);
-    if (reason === undefined) continue;
+    const verdict = verdictOf(nameOf(text.split('.')));
+    if (verdict === undefined || verdict === 'harmless' || verdict === 'unknown') continue;
+    const reason = verdict === 'writes' ? 'changes a sequence' : verdict.denied;
     return `Expected \`harmlessFunctions\` to name functions without effects, got ${text}, which ${reason}: remove it`;
   }
   return undefined;
@@ -89,18 +95,12 @@ export const namesFor = ({ harmlessFunctions = [], catalogue }: SqlOptions): Nam
   const own = new Set(harmlessFunctions);
   return {
     function(name) {
-      const reason = deniedReason(name);
-      if (reason !== undefined) return { denied: reason };
-      if (own.has(name.text) && !writing.has(name.name)) return 'harmless';
-      if (name.schema !== undefined && name.schema !== 'pg_catalog') {
-        if (catalogue?.harmless.has(name.text) === true) return 'harmless';
-        return catalogue?.volatile.has(name.text) === true ? { denied: VOLATILE } : 'unknown';
-      }
-      if (name.schema === undefined && catalogue?.volatile.has(name.name) === true) return { denied: VOLATILE };
-      // `tsquery(x)` is a cast where no function has the name.
-      if (harmless.has(name.name) || systemTypes.has(name.name)) return 'harmless';
-      if (writing.has(name.name)) return 'writes';
-      return name.schema === undefined && catalogue?.harmless.has(name.name) === true ? 'harmless' : 'unknown';
+      const known = verdictOf(name);
+      if (known === 'writes' || typeof known === 'object') return known;
+      if (own.has(name.text)) return 'harmless';
+      if (catalogue === undefined || name.schema === 'pg_catalog') return known ?? 'unknown';
+      if (catalogue.volatile.has(name.text)) return { denied: VOLATILE };
+      return known ?? (catalogue.harmless.has(name.text) ? 'harmless' : 'unknown');
     },
     attribute(name, mayWrite) {
       if (writing.has(name)) return mayWrite ? undefined : 'changes a sequence';
