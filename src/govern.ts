@@ -21,6 +21,7 @@ import type { Limits } from './model/limits.ts';
 import { DEFAULT_LIMITS } from './model/limits.ts';
 import { parseFlags, requireFlags } from './policy/flags.ts';
 import { callTool, checkCall } from './run.ts';
+import { requireHarmless } from './sql-denied.ts';
 import { faceOfFunction, faceOfObject, pinTexts } from './tools/faces.ts';
 import type { Call } from './tools/faces.ts';
 import { snapshotOf } from './tools/integrity.ts';
@@ -168,6 +169,7 @@ const layerOf = (options: GovernOptions, inherits: boolean): Layer => {
     sinks = () => (opened ??= [sharedJournal(audit ?? settings)]);
   }
   const { network, commands, harmlessFunctions, content, rate, ledger, loopGuard } = options;
+  requireHarmless(harmlessFunctions);
   return makeLayer({
     parsed,
     environment,

@@ -123,7 +123,8 @@ export const authorizerFor = (
       case constants.SQLITE_FUNCTION: {
         const name = (second ?? '').toLowerCase();
         actions.functions.add(name);
-        if (own.has(name) || (builtins.has(name) && !DENIED_FUNCTIONS.has(name))) return constants.SQLITE_OK;
+        // Ours come first: what loads code or writes stays denied, whoever calls it harmless.
+        if (!DENIED_FUNCTIONS.has(name) && (own.has(name) || builtins.has(name))) return constants.SQLITE_OK;
         const what = DENIED_FUNCTIONS.has(name) ? 'has effects' : 'is not known to be harmless';
         return deny(actions, 'function-denied', `the function ${name} ${what}`);
       }

@@ -132,6 +132,31 @@ const faultOf = ({ actions, source }: Compilation, words: readonly string[]): Sq
   return replacesRows(words) ? { code: 'sql.verb-denied', reason: 'REPLACE deletes rows' } : undefined;
 };
 
+/**
+ * A table whose schema resolves conflicts by REPLACE, or has a trigger that does, loses rows without a word to the
+ * authorizer.
+ */
+const schemaFault = (db: DatabaseSync, { access, relations }: SqliteActions): SqliteFault | undefined => {
+  if (access !== 'write') return undefined;
+  const schemas = db.prepare('SELECT name FROM pragma_database_list').all();
+  for (const { name } of schemas) {
+    const objects = db.prepare(
+      `SELECT tbl_name AS "table", sql FROM ${quote(String(name))}.sqlite_schema WHERE sql LIKE '%replace%'`,
+    );
+    for (const object of objects.all()) {
+      const table = String(object['table']);
+      const isMeant = [...relations].some((relation) => relation.toLowerCase() === table.toLowerCase());
+      if (isMeant && sqliteWords(String(object['sql'])).some(resolvesByReplace)) {
+        return { code: 'sql.verb-denied', reason: `the schema of ${table} deletes rows by REPLACE` };
+      }
+    }
+  }
+  return undefined;
+};
+
+const resolvesByReplace = (words: readonly string[]): boolean =>
+  replacesRows(words) || words.some((word, index) => word === 'conflict' && words[index + 1] === 'replace');
+
 const judgeFirst = (
   db: DatabaseSync,
   text: string,
@@ -142,7 +167,7 @@ const judgeFirst = (
   const compilation = compile(db, text, (actions) => authorizerFor(actions, level, options, builtins()), stubs);
   const { actions, source } = compilation;
   const words = sqliteWords(source ?? text)[0] ?? [];
-  const fault = faultOf(compilation, words);
+  const fault = faultOf(compilation, words) ?? schemaFault(db, actions);
   const first = (words[0] ?? '').toUpperCase();
   const massUpdate = actions.verb === 'UPDATE' && !words.includes('where');
   return {

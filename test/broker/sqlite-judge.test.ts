@@ -98,6 +98,29 @@ test('a function of the program passes when it is declared', () => {
   const options = { dialect: 'sqlite', harmlessFunctions: ['my_function'] };
   expect(judgeSql('SELECT my_function(a, 2) FROM t', 'read_only', options).allowed).toBe(true);
   expect(judgeSql('SELECT other(a) FROM t', 'read_only', options).allowed).toBe(false);
+  const wrong = { dialect: 'sqlite', harmlessFunctions: ['load_extension'] };
+  expect(judgeSql("SELECT load_extension('evil')", 'read_only', wrong).allowed).toBe(false);
+});
+
+test.each([
+  ['CREATE TABLE t (a UNIQUE ON CONFLICT REPLACE, b)', 'INSERT INTO t VALUES (1, 2)'],
+  ['CREATE TABLE t (a INTEGER PRIMARY KEY ON CONFLICT /* */ REPLACE, b)', 'UPDATE t SET a = 1'],
+  ['CREATE TABLE t (a, b, UNIQUE (a) ON CONFLICT REPLACE)', 'INSERT INTO T VALUES (1, 2)'],
+  [
+    'CREATE TABLE o (a UNIQUE); CREATE TABLE t (a, b); CREATE TRIGGER x AFTER INSERT ON t BEGIN INSERT OR REPLACE INTO o VALUES (1); END',
+    'INSERT INTO t VALUES (1, 2)',
+  ],
+  [
+    'CREATE TABLE o (a UNIQUE); CREATE TABLE t (a, b); CREATE TRIGGER x AFTER INSERT ON t BEGIN REPLACE INTO o VALUES (1); END',
+    'INSERT INTO t VALUES (1, 2)',
+  ],
+])('with the schema, a table that replaces its rows is seen: %s', (schema, text) => {
+  expect(sqliteJudge({}, schema)(text, 'safe_write')).toMatchObject({
+    allowed: false,
+    reason: 'the schema of t deletes rows by REPLACE',
+  });
+  expect(sqliteJudge({}, schema)('SELECT * FROM t', 'read_only').allowed).toBe(true);
+  expect(sqliteJudge({}, "CREATE TABLE t (a, b DEFAULT 'on conflict replace')")(text, 'safe_write').allowed).toBe(true);
 });
 
 test('with the schema, triggers that delete are seen', () => {
