@@ -14,6 +14,8 @@ export interface DecodedRun {
 const SHORTEST = 20;
 /** Bytes looked at before a run is decoded as a whole: pictures and digests are left alone here. */
 const SAMPLE = 24;
+/** Characters of the end of a run that hold as many bytes. */
+const TAIL = 36;
 
 const kind = (text: string, index: number): number => KINDS[text.charCodeAt(index)] ?? 0;
 
@@ -30,12 +32,25 @@ const sextet = (code: number): number => (code < 128 ? (SEXTETS[code] as number)
 
 const isTextByte = (byte: number): boolean => (byte >= 32 && byte < 127) || byte === 9 || byte === 10 || byte === 13;
 
-/** Do the first bytes of the run look like a text, but for one? Line breaks between full lines are skipped. */
+/** Does a byte of UTF-8 stand where `following` more have to follow the one before? Returns how many then, or -1. */
+const nextOfUtf8 = (byte: number, following: number): number => {
+  if (byte < 0x80) return following === 0 && isTextByte(byte) ? 0 : -1;
+  if (byte < 0xc0) return following - 1;
+  if (following > 0 || byte < 0xc2 || byte > 0xf4) return -1;
+  return byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
+};
+
+/**
+ * Do the first bytes from `from` on look like a text, but for one? Either as UTF-8, or as what is left of one when
+ * something else is glued in front. Line breaks between full lines are skipped.
+ */
 const looksLikeText = (text: string, from: number, to: number): boolean => {
   let bits = 0;
   let held = 0;
   let seen = 0;
   let strange = 0;
+  let broken = 0;
+  let following = 0;
   for (let at = from; at < to && seen < SAMPLE; at += 1) {
     const value = sextet(text.charCodeAt(at));
     if (value === -1) continue;
@@ -45,11 +60,22 @@ const looksLikeText = (text: string, from: number, to: number): boolean => {
     held -= 8;
     const byte = (bits >> held) & 0xff;
     seen += 1;
-    if (isTextByte(byte) || byte >= 0xc2) continue;
-    strange += 1;
-    if (strange > 1) return false;
+    if (!isTextByte(byte) && byte < 0xc2) strange += 1;
+    following = nextOfUtf8(byte, following);
+    if (following === -1) {
+      broken += 1;
+      following = 0;
+    }
+    if (strange > 1 && broken > 1) return false;
   }
-  return seen >= 9 && strange <= seen * 0.08;
+  return seen >= 9 && Math.min(strange, broken) <= seen * 0.08;
+};
+
+/** Does the run look like a text where it begins, or, with a path or a name glued in front, where it ends? */
+const holdsText = (text: string, from: number, to: number): boolean => {
+  if (looksLikeText(text, from, to)) return true;
+  const tail = to - from - TAIL;
+  return tail > 0 && looksLikeText(text, from + tail - (tail % 4), to);
 };
 
 /** Decoded bytes, and the places of the last character of each. */
@@ -178,7 +204,7 @@ const decodeRun = (text: string, start: number, end: number, found: (run: Decode
   }
   // A path or a name may be glued in front, so the run may begin at any of four phases.
   for (let phase = 0; phase < 4; phase += 1) {
-    if (looksLikeText(text, start + phase, end)) {
+    if (holdsText(text, start + phase, end)) {
       found(decodeBase64(text, start + phase, end));
       return;
     }
