@@ -58,14 +58,16 @@ const NAME = /^(?:[A-Za-z]+(?:[ _.-][A-Za-z]+)*\d{0,2}|\.{0,2}\/[\w./-]*|https?:
 /** How much the name vouches for the value: `password` is believed on sight, `key` and `token` need a random look. */
 export type NameStrength = 'password' | 'secret' | 'weak';
 
+const SHORTEST: Readonly<Record<NameStrength, number>> = { password: 4, secret: 8, weak: 10 };
+
 /** `quoted`: the value stood between quotes, or is the whole value of a field. */
 export const isSecretValue = (value: string, strength: NameStrength, quoted: boolean): boolean => {
+  if (value.length < SHORTEST[strength]) return false;
   if (isPlaceholder(value)) return false;
   if (!quoted && CODE.test(value) && (value.length < 40 || !/\d/u.test(value) || /[()[\]]/u.test(value))) return false;
   if (strength === 'weak') return isRandom(value);
-  if (strength === 'secret')
-    return value.length >= 8 && !(NAME.test(value) && (value.length < 20 || entropyOf(value) < 3.6));
-  return value.length >= 4 && (quoted || value.length >= 24 || !/^[a-z]+[.,;:!?]?$/iu.test(value));
+  if (strength === 'secret') return !(NAME.test(value) && (value.length < 20 || entropyOf(value) < 3.6));
+  return quoted || value.length >= 24 || !/^[a-z]+[.,;:!?]?$/iu.test(value);
 };
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/iu;
