@@ -108,12 +108,7 @@ export const matchUrl = (view: TextView, colon: number): void => {
   const password = text.slice(separator + 1, last);
   if (/^(?:\$|\{|<|%[({]|\*+$|\[)/u.test(password) || /^(?:\$\{|\{)/u.test(user) || password.includes('://')) return;
   if (password.length < 4 || isFiller(password, 0, password.length) || /^(.)\1+$/u.test(password)) return;
-  if (
-    /^(?:(?:my)?password|xxx+|secret|changeme|your[-_ ].*|replace.*|insert.*|example.*)$/iu.test(
-      password,
-    )
-  )
-    return;
+  if (/^(?:(?:my)?password|xxx+|secret|changeme|your[-_ ].*|replace.*|insert.*|example.*)$/iu.test(password)) return;
   emit(view, separator + 1, last, 'url-password', 0.9);
 };
 
