@@ -171,6 +171,11 @@ const isLiteralPrefix = (code: number): boolean => {
   return code === 64 || letter === 98 || letter === 102 || letter === 114 || letter === 117;
 };
 
+const hasNewline = (text: string, from: number, end: number): boolean => {
+  for (let index = from; index < end; index += 1) if (text.charCodeAt(index) === NEWLINE) return true;
+  return false;
+};
+
 const readValue = (view: TextView, from: number): Value | undefined => {
   const { text } = view;
   let start = skipSpaces(text, from, 40);
@@ -187,7 +192,7 @@ const readValue = (view: TextView, from: number): Value | undefined => {
   view.valueEnd = end;
   const last = text.charCodeAt(end - 1);
   // The next line is no value of this one when it is a name itself.
-  if ((last === 61 || last === 58) && text.slice(from, start).includes('\n')) return undefined;
+  if ((last === 61 || last === 58) && hasNewline(text, from, start)) return undefined;
   return { start, end, quoted: false };
 };
 
