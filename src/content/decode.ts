@@ -132,14 +132,19 @@ const latin = (bytes: Uint8Array, count: number): string => {
 const decodeHex = (text: string, from: number, to: number): DecodedRun | undefined => {
   const count = (to - from) >> 1;
   const { bytes } = count <= SHARED ? shared : roomOf(count);
-  let good = 0;
+  let strange = 0;
+  let following = 0;
   for (let index = 0; index < count; index += 1) {
     const byte = hexOf(text.charCodeAt(from + index * 2)) * 16 + hexOf(text.charCodeAt(from + index * 2 + 1));
     bytes[index] = byte;
-    if (isTextByte(byte)) good += 1;
-    if (index === SAMPLE && good < SAMPLE * 0.9) return undefined;
+    following = nextOfUtf8(byte, following);
+    if (following === -1) {
+      strange += 1;
+      following = 0;
+    }
+    if (index === SAMPLE && strange > SAMPLE * 0.1) return undefined;
   }
-  if (good < count * 0.9) return undefined;
+  if (strange > count * 0.1) return undefined;
   return {
     text: latin(bytes, count),
     disguise: 'hex',
@@ -197,10 +202,12 @@ const endOfRun = (text: string, from: number): number => {
 };
 
 const decodeRun = (text: string, start: number, end: number, found: (run: DecodedRun) => void): void => {
-  if (end - start >= 24 && (end - start) % 2 === 0 && isHex(text, start, end)) {
-    const run = decodeHex(text, start, end);
+  // Hexadecimal from some place on: `0x…`, a name glued in front.
+  const hex = hexStart(text, start, end);
+  if (end - hex >= 24) {
+    const run = decodeHex(text, hex + ((end - hex) % 2), end);
     if (run !== undefined) found(run);
-    return;
+    if (hex === start) return;
   }
   // A path or a name may be glued in front, so the run may begin at any of four phases.
   for (let phase = 0; phase < 4; phase += 1) {
@@ -211,7 +218,9 @@ const decodeRun = (text: string, start: number, end: number, found: (run: Decode
   }
 };
 
-const isHex = (text: string, start: number, end: number): boolean => {
-  for (let at = start; at < end; at += 1) if ((kind(text, at) & HEX) === 0) return false;
-  return true;
+/** Where the digits and letters of hexadecimal begin that end the run. */
+const hexStart = (text: string, start: number, end: number): number => {
+  let at = end;
+  while (at > start && (kind(text, at - 1) & HEX) !== 0) at -= 1;
+  return at;
 };

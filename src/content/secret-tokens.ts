@@ -19,6 +19,7 @@ import {
   UNDERSCORE,
   UPPER,
   WORD,
+  entropyOf,
 } from './characters.ts';
 import { isFiller, isJumbled } from './secret-values.ts';
 import type { TextView } from './text-view.ts';
@@ -183,12 +184,14 @@ export const matchToken = (view: TextView, row: Row, start: number): void => {
   view.emit({ start, end, kind: 'secret', type: 'SECRET', rule, score: 0.95 });
 };
 
+/** More surprise in a letter than names made of words have, which are seldom so long. */
+const SURPRISING = 3.9;
+
 /** After a short prefix, a rest without any digit or capital is more likely a word than a key. */
 const mixed = (text: string, from: number, end: number): boolean => {
   let kinds = 0;
   for (let at = from; at < end; at += 1) kinds |= KINDS[text.charCodeAt(at)] ?? 0;
-  return (
-    (kinds & (DIGIT | PLUS_SLASH)) !== 0 ||
-    ((kinds & (UPPER | LOWER)) === (UPPER | LOWER) && isJumbled(text.slice(from, end)))
-  );
+  if ((kinds & (DIGIT | PLUS_SLASH)) !== 0) return true;
+  if ((kinds & (UPPER | LOWER)) !== (UPPER | LOWER)) return false;
+  return isJumbled(text.slice(from, end)) || entropyOf(text, from, end) >= SURPRISING;
 };
