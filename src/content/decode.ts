@@ -14,6 +14,8 @@ export interface DecodedRun {
 const SHORTEST = 20;
 /** Bytes looked at before a run is decoded as a whole: pictures and digests are left alone here. */
 const SAMPLE = 24;
+/** Characters of the end of a run that hold as many bytes. */
+const TAIL = 36;
 
 const kind = (text: string, index: number): number => KINDS[text.charCodeAt(index)] ?? 0;
 
@@ -30,12 +32,25 @@ const sextet = (code: number): number => (code < 128 ? (SEXTETS[code] as number)
 
 const isTextByte = (byte: number): boolean => (byte >= 32 && byte < 127) || byte === 9 || byte === 10 || byte === 13;
 
-/** Do the first bytes of the run look like a text, but for one? Line breaks between full lines are skipped. */
+/** Does a byte of UTF-8 stand where `following` more have to follow the one before? Returns how many then, or -1. */
+const nextOfUtf8 = (byte: number, following: number): number => {
+  if (byte < 0x80) return following === 0 && isTextByte(byte) ? 0 : -1;
+  if (byte < 0xc0) return following - 1;
+  if (following > 0 || byte < 0xc2 || byte > 0xf4) return -1;
+  return byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
+};
+
+/**
+ * Do the first bytes from `from` on look like a text, but for one? Either as UTF-8, or as what is left of one when
+ * something else is glued in front. Line breaks between full lines are skipped.
+ */
 const looksLikeText = (text: string, from: number, to: number): boolean => {
   let bits = 0;
   let held = 0;
   let seen = 0;
   let strange = 0;
+  let broken = 0;
+  let following = 0;
   for (let at = from; at < to && seen < SAMPLE; at += 1) {
     const value = sextet(text.charCodeAt(at));
     if (value === -1) continue;
@@ -45,11 +60,22 @@ const looksLikeText = (text: string, from: number, to: number): boolean => {
     held -= 8;
     const byte = (bits >> held) & 0xff;
     seen += 1;
-    if (isTextByte(byte) || byte >= 0xc2) continue;
-    strange += 1;
-    if (strange > 1) return false;
+    if (!isTextByte(byte) && byte < 0xc2) strange += 1;
+    following = nextOfUtf8(byte, following);
+    if (following === -1) {
+      broken += 1;
+      following = 0;
+    }
+    if (strange > 1 && broken > 1) return false;
   }
-  return seen >= 9 && strange <= seen * 0.08;
+  return seen >= 9 && Math.min(strange, broken) <= seen * 0.08;
+};
+
+/** Does the run look like a text where it begins, or, with a path or a name glued in front, where it ends? */
+const holdsText = (text: string, from: number, to: number): boolean => {
+  if (looksLikeText(text, from, to)) return true;
+  const tail = to - from - TAIL;
+  return tail > 0 && looksLikeText(text, from + tail - (tail % 4), to);
 };
 
 /** Decoded bytes, and the places of the last character of each. */
@@ -106,14 +132,19 @@ const latin = (bytes: Uint8Array, count: number): string => {
 const decodeHex = (text: string, from: number, to: number): DecodedRun | undefined => {
   const count = (to - from) >> 1;
   const { bytes } = count <= SHARED ? shared : roomOf(count);
-  let good = 0;
+  let strange = 0;
+  let following = 0;
   for (let index = 0; index < count; index += 1) {
     const byte = hexOf(text.charCodeAt(from + index * 2)) * 16 + hexOf(text.charCodeAt(from + index * 2 + 1));
     bytes[index] = byte;
-    if (isTextByte(byte)) good += 1;
-    if (index === SAMPLE && good < SAMPLE * 0.9) return undefined;
+    following = nextOfUtf8(byte, following);
+    if (following === -1) {
+      strange += 1;
+      following = 0;
+    }
+    if (index === SAMPLE && strange > SAMPLE * 0.1) return undefined;
   }
-  if (good < count * 0.9) return undefined;
+  if (strange > count * 0.1) return undefined;
   return {
     text: latin(bytes, count),
     disguise: 'hex',
@@ -171,21 +202,25 @@ const endOfRun = (text: string, from: number): number => {
 };
 
 const decodeRun = (text: string, start: number, end: number, found: (run: DecodedRun) => void): void => {
-  if (end - start >= 24 && (end - start) % 2 === 0 && isHex(text, start, end)) {
-    const run = decodeHex(text, start, end);
+  // Hexadecimal from some place on: `0x…`, a name glued in front.
+  const hex = hexStart(text, start, end);
+  if (end - hex >= 24) {
+    const run = decodeHex(text, hex + ((end - hex) % 2), end);
     if (run !== undefined) found(run);
-    return;
+    if (hex === start) return;
   }
   // A path or a name may be glued in front, so the run may begin at any of four phases.
   for (let phase = 0; phase < 4; phase += 1) {
-    if (looksLikeText(text, start + phase, end)) {
+    if (holdsText(text, start + phase, end)) {
       found(decodeBase64(text, start + phase, end));
       return;
     }
   }
 };
 
-const isHex = (text: string, start: number, end: number): boolean => {
-  for (let at = start; at < end; at += 1) if ((kind(text, at) & HEX) === 0) return false;
-  return true;
+/** Where the digits and letters of hexadecimal begin that end the run. */
+const hexStart = (text: string, start: number, end: number): number => {
+  let at = end;
+  while (at > start && (kind(text, at - 1) & HEX) !== 0) at -= 1;
+  return at;
 };

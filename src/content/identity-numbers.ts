@@ -19,6 +19,7 @@ const BSN = [9, 8, 7, 6, 5, 4, 3, 2, -1];
 const ABA = [3, 7, 1, 3, 7, 1, 3, 7, 1];
 const FROM_ELEVEN = [11, 10, 9, 8, 7, 6, 5, 4, 3, 2];
 const AHV = [1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1];
+const LANR = [4, 9, 4, 9, 4, 9];
 const BRN = [1, 3, 7, 1, 3, 7, 1, 3, 5];
 
 /** A date whose parts are two digits each; the century is not known, so 29 February always passes. */
@@ -125,6 +126,11 @@ const isBrn = (d: Digits, at: number): boolean => {
   const sum = weighted(d, at, BRN) + Math.floor(((d[at + 8] as number) * 5) / 10);
   return (10 - (sum % 10)) % 10 === d[at + 9];
 };
+/** Swedish organisations: as persons, but where those have their month it is at least 20. */
+const isOrganisation = (d: Digits, at: number): boolean => numberOf(d, at + 2, 2) >= 20 && luhn(d, at, 10);
+/** German physicians: the seventh digit checks six, weighted 4 and 9 in turn; two more say the discipline. */
+const isLanr = (d: Digits, at: number): boolean =>
+  (10 - (weighted(d, at, LANR) % 10)) % 10 === d[at + 6] && !isRepeated(d, at, 7);
 const isPersonnummer = (d: Digits, at: number): boolean => isYymmdd(d, at) && luhn(d, at, 10);
 
 export interface DigitRule extends Rule {
@@ -212,6 +218,9 @@ export const DIGIT_RULES: readonly DigitRule[] = [
   { type: 'TAX_ID', rule: 'au-acn', shape: [9], proves: isAcn, needs: ['tax'] },
   { type: 'NATIONAL_ID', rule: 'nl-bsn', shape: [9], proves: isBsn, needs: ['identity'] },
   { type: 'NATIONAL_ID', rule: 'ca-sin', shape: [9], proves: isSin, needs: ['identity', 'ssn'] },
+  { type: 'MEDICAL_ID', rule: 'de-lanr', shape: [9], proves: isLanr, needs: ['medical'] },
+  { type: 'TAX_ID', rule: 'se-organisation', shape: [6, 4], gaps: '-', proves: isOrganisation, needs: ['tax'] },
+  { type: 'TAX_ID', rule: 'se-organisation', shape: [10], proves: isOrganisation, needs: ['tax'] },
   { type: 'BANK_ACCOUNT', rule: 'us-routing', shape: [9], proves: isAba, needs: ['bank'] },
   { type: 'BANK_ACCOUNT', rule: 'us-routing', shape: [4, 4, 1], gaps: '-', proves: isAba },
   { type: 'MEDICAL_ID', rule: 'au-medicare', shape: [4, 5, 1], proves: isMedicare },

@@ -116,6 +116,16 @@ const isUkLicence = (text: string): boolean => {
   return isDate('00', String(month), text.slice(8, 10)) && month <= 12;
 };
 
+/** Unique entity numbers of Singapore (ACRA): businesses, companies, and others with a year and a kind. */
+const isUen = (text: string): boolean => {
+  if (text.length === 9) return 'XMKECAWLJDB'[weighted(text, [10, 4, 9, 3, 8, 2, 7, 1]) % 11] === text[8];
+  if (text.charCodeAt(0) < 65) return 'ZKCMDNERGWH'[weighted(text, [10, 8, 6, 4, 9, 7, 5, 3, 1]) % 11] === text[9];
+  const alphabet = 'ABCDEFGHJKLMNPQRSTUVWX0123456789';
+  const weights = [4, 3, 5, 3, 10, 2, 2, 5, 7];
+  const sum = weights.reduce((total, weight, at) => total + weight * alphabet.indexOf(text.charAt(at)), 0);
+  return alphabet[(sum - 5) % 11] === text[9];
+};
+
 /** Tokens of letters and digits. */
 export const TOKEN_RULES: readonly TokenRule[] = [
   { type: 'NATIONAL_ID', rule: 'es-nif', shapes: ['99999999A'], pattern: /^\d{8}[A-Z]$/u, proves: isNif },
@@ -200,6 +210,14 @@ export const TOKEN_RULES: readonly TokenRule[] = [
     shapes: ['99AAAAA9999A?A?'],
     pattern: /^[0-3]\d[A-Z]{5}\d{4}[A-Z][A-Z\d]Z[A-Z\d]$/u,
     proves: isGstin,
+  },
+  {
+    type: 'TAX_ID',
+    rule: 'sg-uen',
+    shapes: ['99999999A', '999999999A', 'A99AA9999A'],
+    pattern: /^(?:\d{8}[XMKECAWLJDB]|(?:18|19|20)\d{7}[ZKCMDNERGWH]|[RST]\d\d[A-HJ-NP-X]{2}\d{4}[A-HJ-L])$/u,
+    proves: isUen,
+    needs: ['tax'],
   },
   {
     type: 'MEDICAL_ID',

@@ -110,6 +110,8 @@ export const TOPIC_WORDS: Readonly<Record<Topic, readonly string[]>> = {
     'insurance',
     'krankenversicherung',
     'beneficiary',
+    'lanr',
+    'arztnummer',
   ],
   tax: [
     'tax',
@@ -130,6 +132,9 @@ export const TOPIC_WORDS: Readonly<Record<Topic, readonly string[]>> = {
     'p.iva',
     'steuer-id',
     'utr',
+    'uen',
+    'orgnummer',
+    'organisationsnummer',
   ],
   identity: [
     'identity',

@@ -280,9 +280,17 @@ const DATE = new RegExp(
 /** How far behind the word the date may stand. */
 const BIRTH_WINDOW = 40;
 
+const hasDigit = (text: string, from: number, end: number): boolean => {
+  for (let at = from; at < end && at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code >= 48 && code <= 57) return true;
+  }
+  return false;
+};
+
 /** A word about birth ends at `end`: the next date is a date of birth. */
 export const matchBirth = (view: TextView, end: number): void => {
-  if (end < view.birthUntil) return;
+  if (end < view.birthUntil || !hasDigit(view.text, end, end + BIRTH_WINDOW)) return;
   const ahead = view.text.slice(end, end + BIRTH_WINDOW);
   const date = DATE.exec(ahead);
   if (date === null) return;

@@ -89,12 +89,10 @@ const continues = (view: TextView, chain: NumberChain, from: number): boolean =>
 /** Returns how many groups were taken. */
 export const matchPhone = (view: TextView, chain: NumberChain, from: number): number => {
   const { text } = view;
-  const most = groupsOf(chain, from);
-  if (most === 0) return 0;
   const start = chain.starts[from] as number;
   const before = text.charCodeAt(start - 1);
-  const plus = before === 43 || (before === 40 && text.charCodeAt(start - 2) === 43);
-  if (plus) return matchInternational(view, chain, from, most, 0);
+  if (before === 43 || (before === 40 && text.charCodeAt(start - 2) === 43))
+    return matchInternational(view, chain, from, 0);
   const width = chain.widths[from] as number;
   const first = chain.digits[chain.firsts[from] as number];
   const twice = first === 0 && width > 1 && chain.digits[(chain.firsts[from] as number) + 1] === 0;
@@ -102,13 +100,12 @@ export const matchPhone = (view: TextView, chain: NumberChain, from: number): nu
     const gapped = width === 2 && from + 1 < chain.count;
     const code = text.charCodeAt(gapped ? (chain.starts[from + 1] as number) : start + 2);
     if (code >= 49 && code <= 57 && !continues(view, chain, from)) {
-      const taken = matchInternational(view, chain, from, most, 2);
+      const taken = matchInternational(view, chain, from, 2);
       if (taken > 0) return taken;
     }
   }
-  if (!isTalkedOf(view, start, chain.ends[from + most - 1] as number)) {
-    return !twice && maybeNational(chain, from, width) ? matchNational(view, chain, from, most, false) : 0;
-  }
+  if (!isTalkedOf(view, start, chain.end()))
+    return !twice && maybeNational(chain, from, width) ? matchNational(view, chain, from, false) : 0;
   const spoken = isSpokenOf(view, start, start + width);
   const shaped =
     (first === 0 && !twice) ||
@@ -116,13 +113,15 @@ export const matchPhone = (view: TextView, chain: NumberChain, from: number): nu
     width === 1 ||
     width >= 10 ||
     (width === 2 && chain.width(from + 1) === 3);
-  if (!spoken && !shaped && !isNamedBehind(view, chain, from + most - 1)) return 0;
-  return matchNational(view, chain, from, most, spoken);
+  const last = from + groupsOf(chain, from) - 1;
+  return spoken || shaped || (last >= from && isNamedBehind(view, chain, last))
+    ? matchNational(view, chain, from, spoken)
+    : 0;
 };
 
 const TALK = topicBits(['phone', 'line']);
 
-/** Is a telephone spoken of so near to these groups that any part of them could be meant? */
+/** Is a telephone spoken of so near to these groups that any of them could be meant? */
 const isTalkedOf = (view: TextView, start: number, end: number): boolean =>
   view.topics.isAny(TALK) &&
   (view.topics.near(TOPIC.phone, start, end, 32, 12) || view.topics.near(TOPIC.line, start, end, 3, 24));
@@ -138,14 +137,9 @@ const maybeNational = (chain: NumberChain, from: number, width: number): boolean
 const dialled = new Uint8Array(MOST_DIGITS);
 
 /** With `skipped` digits of `00` in front, or none after a plus. */
-const matchInternational = (
-  view: TextView,
-  chain: NumberChain,
-  from: number,
-  most: number,
-  skipped: number,
-): number => {
+const matchInternational = (view: TextView, chain: NumberChain, from: number, skipped: number): number => {
   const { text, phoneCheck } = view;
+  const most = groupsOf(chain, from);
   let length = 0;
   for (let index = from; index < from + most; index += 1) {
     if (isTrunkZero(text, chain, index)) continue;
@@ -179,8 +173,9 @@ const isTrunkZero = (text: string, chain: NumberChain, index: number): boolean =
   text.charCodeAt((chain.starts[index] as number) - 1) === 40 &&
   text.charCodeAt(chain.ends[index] as number) === 41;
 
-const matchNational = (view: TextView, chain: NumberChain, from: number, most: number, spoken: boolean): number => {
+const matchNational = (view: TextView, chain: NumberChain, from: number, spoken: boolean): number => {
   const { text } = view;
+  const most = groupsOf(chain, from);
   let length = 0;
   for (let index = from; index < from + most; index += 1) length += chain.widths[index] as number;
   const least = spoken ? 6 : 9;

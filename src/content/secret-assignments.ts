@@ -171,6 +171,11 @@ const isLiteralPrefix = (code: number): boolean => {
   return code === 64 || letter === 98 || letter === 102 || letter === 114 || letter === 117;
 };
 
+const hasNewline = (text: string, from: number, end: number): boolean => {
+  for (let index = from; index < end; index += 1) if (text.charCodeAt(index) === NEWLINE) return true;
+  return false;
+};
+
 const readValue = (view: TextView, from: number): Value | undefined => {
   const { text } = view;
   let start = skipSpaces(text, from, 40);
@@ -187,7 +192,7 @@ const readValue = (view: TextView, from: number): Value | undefined => {
   view.valueEnd = end;
   const last = text.charCodeAt(end - 1);
   // The next line is no value of this one when it is a name itself.
-  if ((last === 61 || last === 58) && text.slice(from, start).includes('\n')) return undefined;
+  if ((last === 61 || last === 58) && hasNewline(text, from, start)) return undefined;
   return { start, end, quoted: false };
 };
 
@@ -217,7 +222,7 @@ export const matchAssignment = (view: TextView, wordStart: number, wordEnd: numb
   if (value === undefined || value.end <= value.start) return;
   const literal = text.slice(value.start, Math.min(value.end, value.start + LONGEST_JUDGED));
   const believed = loose && strength === 'secret' ? 'weak' : strength;
-  if (view.judge() ? !isSecretValue(literal, believed, value.quoted && !loose) : literal.length < 8) {
+  if (view.judge(literal.length) ? !isSecretValue(literal, believed, value.quoted && !loose) : literal.length < 8) {
     matchScheme(view, value.start);
     return;
   }
@@ -236,8 +241,12 @@ const trimmedLength = (text: string): number => {
 
 const SCHEME = /^(?:Bearer|Basic|Token|Digest|Api-?Key|Api-Token|Negotiate|SSWS|GenieKey)\s{1,4}/iu;
 
+const SCHEME_STARTS = new Uint8Array(128);
+for (const sign of 'aAbBdDgGnNsStT') SCHEME_STARTS[sign.charCodeAt(0)] = 1;
+
 /** `Authorization: Bearer …`, `token: Basic …`: the word after the operator is the scheme, the next one the secret. */
 const matchScheme = (view: TextView, from: number): void => {
+  if (SCHEME_STARTS[view.text.charCodeAt(from)] !== 1) return;
   const scheme = SCHEME.exec(view.text.slice(from, from + 16));
   if (scheme === null) return;
   const value = readValue(view, from + scheme[0].length);

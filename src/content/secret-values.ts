@@ -1,5 +1,5 @@
 /** Is this text a secret, given that its name says so? And is it only a stand-in for one? */
-import { ALNUM, DIGIT, KINDS, LOWER, SPACE, UPPER, entropyOf } from './characters.ts';
+import { ALNUM, DIGIT, KINDS, LOWER, SPACE, UPPER, WORD, entropyOf } from './characters.ts';
 
 const FILLER = new Set('xX*.-_0#?•…'.split('').map((character) => character.charCodeAt(0)));
 
@@ -44,7 +44,7 @@ const STAND_IN = /[-_](?:goes|placeholder)\b/iu;
 export const isPlaceholder = (value: string): boolean =>
   value.length < 3 ||
   value.startsWith('-----') ||
-  /^[a-z][a-z0-9+.-]{1,20}:\/\//iu.test(value) ||
+  (value.includes('://') && /^[a-z][a-z0-9+.-]{1,20}:\/\//iu.test(value)) ||
   isFiller(value, 0, value.length) ||
   startsAsPlaceholder(value) ||
   (value.length <= 200 && ((/[eE>.]$/u.test(value) && STAND_IN_END.test(value)) || STAND_IN.test(value)));
@@ -52,20 +52,35 @@ export const isPlaceholder = (value: string): boolean =>
 /** `const x = getPassword()`, `a.b.c`, `TokenType.Bearer`: code that names a value, not the value. */
 const CODE = /^(?:[a-z_$][\w$]*(?:(?:\.|::|->)[a-z_$][\w$]*)+\(?|[\w$.]+\(|new |function\b|async |await |\w+\[)/iu;
 
+/** Only where a sign of code follows the first name: most values end here. */
+const looksLikeCode = (value: string): boolean => {
+  let at = 0;
+  while (at < value.length && ((KINDS[value.charCodeAt(at)] as number) & WORD) !== 0) at += 1;
+  const code = value.charCodeAt(at);
+  // $ ( - . : [ and a space; what is not ASCII may fold into a letter
+  const sign = code === 36 || code === 40 || code === 45 || code === 46 || code === 58 || code === 91 || code === 32;
+  return (sign || code >= 0x80 || /^function\b/iu.test(value)) && CODE.test(value);
+};
+
 /** Words, camelCase and snake_case names, file paths: what stands beside a name and is no secret. */
 const NAME = /^(?:[A-Za-z]+(?:[ _.-][A-Za-z]+)*\d{0,2}|\.{0,2}\/[\w./-]*|https?:\/\/[^\s:@]+)$/u;
 
 /** How much the name vouches for the value: `password` is believed on sight, `key` and `token` need a random look. */
 export type NameStrength = 'password' | 'secret' | 'weak';
 
+const SHORTEST: Readonly<Record<NameStrength, number>> = { password: 4, secret: 8, weak: 10 };
+
 /** `quoted`: the value stood between quotes, or is the whole value of a field. */
 export const isSecretValue = (value: string, strength: NameStrength, quoted: boolean): boolean => {
+  if (value.length < SHORTEST[strength]) return false;
+  // The cheapest first: most values behind a weak name are words.
+  if (strength === 'weak' && !isRandom(value)) return false;
   if (isPlaceholder(value)) return false;
-  if (!quoted && CODE.test(value) && (value.length < 40 || !/\d/u.test(value) || /[()[\]]/u.test(value))) return false;
-  if (strength === 'weak') return isRandom(value);
-  if (strength === 'secret')
-    return value.length >= 8 && !(NAME.test(value) && (value.length < 20 || entropyOf(value) < 3.6));
-  return value.length >= 4 && (quoted || value.length >= 24 || !/^[a-z]+[.,;:!?]?$/iu.test(value));
+  if (!quoted && looksLikeCode(value) && (value.length < 40 || !/\d/u.test(value) || /[()[\]]/u.test(value)))
+    return false;
+  if (strength === 'weak') return true;
+  if (strength === 'secret') return !(NAME.test(value) && (value.length < 20 || entropyOf(value) < 3.6));
+  return quoted || value.length >= 24 || !/^[a-z]+[.,;:!?]?$/iu.test(value);
 };
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/iu;

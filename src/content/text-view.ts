@@ -4,8 +4,13 @@ import { Topics } from './pii-context.ts';
 import type { PhoneCheck } from './pii-phone.ts';
 import type { Emit } from './spans.ts';
 
-/** Values that are judged in any text, besides one for each 64 characters. */
-const JUDGEMENTS = 2_000;
+/**
+ * How much of its values is judged in any text, besides its own length: values stand beside each other in honest texts, and
+ * over each other in texts that are made to cost.
+ */
+const JUDGED = 200_000;
+/** What judging a value costs besides its length. */
+const PER_VALUE = 16;
 
 /** Alphabets are asked for by a handful of rules: each has a place of its own in the memory of a view. */
 const slots = new Uint8Array(8_192);
@@ -43,7 +48,7 @@ export class TextView {
   /** The last unquoted value that was walked. */
   valueStart = 0;
   valueEnd = 0;
-  #judgements: number;
+  #toJudge: number;
   /** The `@` that ends the credentials of a URL: no e-mail address, whatever stands around it. */
   userinfoAt = -1;
   manifestUntil = 0;
@@ -59,7 +64,7 @@ export class TextView {
 
   constructor(text: string, emit: Emit, options: ViewOptions, topics: number) {
     this.text = text;
-    this.#judgements = JUDGEMENTS + text.length / 64;
+    this.#toJudge = JUDGED + text.length;
     this.emit = emit;
     this.topics = new Topics(topics);
     this.phoneCheck = options.phoneCheck;
@@ -68,9 +73,9 @@ export class TextView {
   }
 
   /** False when more has been judged than any honest text asks for: from then on, what could be a secret is one. */
-  judge(): boolean {
-    this.#judgements -= 1;
-    return this.#judgements > 0;
+  judge(length: number): boolean {
+    this.#toJudge -= length + PER_VALUE;
+    return this.#toJudge > 0;
   }
 
   /** As `runEnd`, without end, remembering the last run of each alphabet: rules ask from left to right. */
