@@ -182,10 +182,14 @@ static napi_value real_path(napi_env env, napi_callback_info info)
 	napi_value args[1], result = NULL;
 	size_t count = 1, length = 0;
 	char path[MOST_PATH], real[PATH_MAX];
+	struct stat found;
 	napi_get_cb_info(env, info, &count, args, NULL, NULL);
 	napi_get_undefined(env, &result);
 	if (count != 1 || napi_get_value_string_utf8(env, args[0], path, sizeof(path), &length) != napi_ok ||
-	    length >= sizeof(path) - 1 || strlen(path) != length || !realpath(path, real))
+	    length >= sizeof(path) - 1 || strlen(path) != length)
+		return result;
+	/* realpath(3) reads link after link; most of what is asked about does not exist, which one call finds out. */
+	if (stat(path, &found) < 0 || !realpath(path, real))
 		return result;
 	napi_create_string_utf8(env, real, NAPI_AUTO_LENGTH, &result);
 	return result;
