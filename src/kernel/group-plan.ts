@@ -3,6 +3,7 @@
  * hierarchies of `pids` and `memory`, else nothing. Delegation is not asked about; it is tried.
  * Source: Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/ of the kernel; systemd.io/CGROUP_DELEGATION.
  */
+import { randomBytes } from 'node:crypto';
 import {
   closeSync,
   constants,
@@ -144,7 +145,8 @@ const inWords = (places: readonly GroupPlace[], hierarchies: readonly Hierarchy[
 
 /** What a group made in `folder` would have; `undefined` when none can be made. The counter is what an end is told by. */
 const tryIn = (folder: string, files: GroupFiles): Readonly<Record<Held, boolean>> | undefined => {
-  const probe = `${folder}/${ownPrefix()}probe`;
+  // Another thread of this process may be trying as well.
+  const probe = `${folder}/${ownPrefix()}probe-${randomBytes(4).toString('hex')}`;
   if (!files.make(probe)) return undefined;
   const counts = (file: string): boolean => /^oom_kill \d/mu.test(files.read(`${probe}/${file}`) ?? '');
   const found = {
