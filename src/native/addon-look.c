@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 enum { MOST_PATH = 4096 };
@@ -56,6 +57,19 @@ static napi_value real_path(napi_env env, napi_callback_info info)
 	if (count != 1 || !get_path(env, args[0], path) || stat(path, &found) < 0 || !realpath(path, real))
 		return result;
 	napi_create_string_utf8(env, real, NAPI_AUTO_LENGTH, &result);
+	return result;
+}
+
+/* hasAttribute(path, name): whether the extended attribute is there, with `1` for its value. */
+static napi_value has_attribute(napi_env env, napi_callback_info info)
+{
+	napi_value args[2], result = NULL;
+	size_t count = 2;
+	char path[MOST_PATH], name[MOST_PATH], value;
+	napi_get_cb_info(env, info, &count, args, NULL, NULL);
+	const bool found = count == 2 && get_path(env, args[0], path) && get_path(env, args[1], name) &&
+			   getxattr(path, name, &value, 1) == 1 && value == '1';
+	napi_get_boolean(env, found, &result);
 	return result;
 }
 
@@ -130,5 +144,6 @@ void register_look(napi_env env, napi_value exports)
 {
 	export_function(env, exports, "fileMode", file_mode);
 	export_function(env, exports, "realPath", real_path);
+	export_function(env, exports, "hasAttribute", has_attribute);
 	export_function(env, exports, "findWithoutMode", find_without_mode);
 }

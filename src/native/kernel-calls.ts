@@ -6,6 +6,8 @@ export interface KernelCalls {
   fileMode(path: string): number;
   /** Where `path` leads to; `undefined` when nowhere. */
   realPath(path: string): string | undefined;
+  /** Whether the extended attribute is there with the value `1`. */
+  hasAttribute(path: string, name: string): boolean;
   /** Files and folders in `folder`, to that depth and without following links, that lack one of the mode bits. */
   findWithoutMode(folder: string, depth: number, fileBits: number, folderBits: number): readonly string[];
   /**
