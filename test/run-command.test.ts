@@ -26,6 +26,8 @@ import { runCommand } from '../src/run-command.ts';
 import type { CommandResult, RunCommandOptions } from '../src/run-command.ts';
 
 const root = realpathSync(mkdtempSync(join(tmpdir(), 'run-command-')));
+/** Seconds that nobody else on this machine sleeps. */
+const MARK = `${42_000_000 + process.pid}`;
 const workspace = join(root, 'workspace');
 
 beforeAll(() => {
@@ -408,7 +410,7 @@ describe('a layer that is missing and accepted', () => {
 test('a process that is killed leaves nothing running, and the next one removes its directories', async () => {
   const program = `
     import { runCommand } from ${JSON.stringify(join(import.meta.dirname, '..', 'src', 'run-command.ts'))};
-    await runCommand(['sh', '-c', 'setsid sleep 4242 & echo "$TMPDIR"; sleep 4242'], { workspace: ${JSON.stringify(workspace)}, onStdout: (chunk) => process.stdout.write(chunk) });`;
+    await runCommand(['sh', '-c', 'setsid sleep ${MARK} & echo "$TMPDIR"; sleep ${MARK}'], { workspace: ${JSON.stringify(workspace)}, onStdout: (chunk) => process.stdout.write(chunk) });`;
   const parent = spawn(process.execPath, ['--input-type=module-typescript', '-e', program], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -416,7 +418,7 @@ test('a process that is killed leaves nothing running, and the next one removes 
   const left = join(line.toString().trim(), '..', '..');
   const sleepers = (): string => {
     try {
-      return execFileSync('pgrep', ['-f', 'sleep 4242'], { encoding: 'utf8' });
+      return execFileSync('pgrep', ['-f', `sleep ${MARK}`], { encoding: 'utf8' });
     } catch {
       return '';
     }

@@ -25,6 +25,9 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
+/** Seconds that nobody else on this machine sleeps. */
+const MARK = `${43_000_000 + process.pid}`;
+
 const fixture = (name: string): string => join(import.meta.dirname, 'fixtures', 'secure', name);
 
 interface Ran {
@@ -208,13 +211,13 @@ describe('after the lock-down', () => {
       script(`
         const { runCommand } = await import(${JSON.stringify(join(import.meta.dirname, '..', 'src', 'run-command.ts'))});
         secure({ tier: 'worker', workspace, commands: [process.execPath] });
-        const daemon = "require('child_process').spawn('sleep', ['4343'], { detached: true, stdio: 'ignore' }).unref()";
+        const daemon = "require('child_process').spawn('sleep', ['${MARK}'], { detached: true, stdio: 'ignore' }).unref()";
         const { status, exitCode, usage, report } = await runCommand([process.execPath, '-e', daemon], { workspace, commands: [process.execPath] });
         const memory = report.layers.find(({ layer }) => layer === 'limit-memoryMb');
         console.log(JSON.stringify({ status, exitCode, leftovers: usage.leftovers, memory: memory.enforced }));`),
     );
     expect(seen).toEqual({ status: 'exited', exitCode: 0, leftovers: 1, memory: 'none' });
-    expect(spawnSync('pgrep', ['-f', 'sleep 4343'], { encoding: 'utf8' }).stdout).toBe('');
+    expect(spawnSync('pgrep', ['-f', `sleep ${MARK}`], { encoding: 'utf8' }).stdout).toBe('');
   });
 
   test('os.tmpdir() of a worker can be written, the shared one cannot', () => {

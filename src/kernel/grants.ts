@@ -6,7 +6,7 @@
 import { lstatSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { PathGrant } from './landlock.ts';
-import { isDirectory, isWithin, modeOf, realOrUndefined } from './paths.ts';
+import { findWithoutMode, isDirectory, isWithin, realOrUndefined } from './paths.ts';
 import type { FileRight } from './profile.ts';
 
 /** A grant with the reason of the line that made it. */
@@ -174,23 +174,8 @@ const OTHERS_ENTER = 0o5;
  * What others may not read. Root keeps reading its own files when its Linux capabilities are gone, so for root these
  * modes would protect nothing: in here root is nobody.
  */
-export const findPrivate = (places: readonly string[] = PRIVATE_PLACES): readonly string[] => {
-  const found: string[] = [];
-  const visit = (folder: string, depth: number): void => {
-    for (const entry of entriesOf(folder)) {
-      if (entry.isSymbolicLink()) continue;
-      const path = join(folder, entry.name);
-      // What cannot be looked at is nobody's to read.
-      const mode = Math.max(0, modeOf(path, false));
-      const isFolder = entry.isDirectory();
-      const needed = isFolder ? OTHERS_ENTER : OTHERS_READ;
-      if ((mode & needed) !== needed) found.push(path);
-      else if (isFolder && depth > 1) visit(path, depth - 1);
-    }
-  };
-  for (const place of places) visit(place, PRIVATE_DEPTH);
-  return found;
-};
+export const findPrivate = (places: readonly string[] = PRIVATE_PLACES): readonly string[] =>
+  places.flatMap((place) => findWithoutMode(place, PRIVATE_DEPTH, { file: OTHERS_READ, folder: OTHERS_ENTER }));
 
 /** Changes when an entry of a folder is added, removed or replaced, and when a file is written. */
 export const stampOf = (folder: string): string => {

@@ -1,8 +1,9 @@
 /**
  * Where this process may make control groups, found by making one: v2 with controllers of its own, else the v1
- * hierarchies of `pids` and `memory`, else nothing. Delegation is not asked about; it is tried.
+ * hierarchies of `pids` and `memory`, else nothing.
  * Source: Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/ of the kernel; systemd.io/CGROUP_DELEGATION.
  */
+import { randomBytes } from 'node:crypto';
 import {
   closeSync,
   constants,
@@ -15,6 +16,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
+import { loadAddon } from '../native/addon.ts';
 import { unescaped } from './mounts.ts';
 import { isAbandoned, ownPrefix } from './owner.ts';
 import { isWithin } from './paths.ts';
@@ -45,6 +47,8 @@ export interface GroupFiles {
   make(folder: string): boolean;
   remove(folder: string): boolean;
   list(folder: string): readonly string[];
+  /** systemd marks what it leaves to others (systemd.io/CGROUP_DELEGATION). */
+  isMarked(folder: string): boolean;
 }
 
 const orFalse = (act: () => unknown): boolean => {
@@ -82,6 +86,11 @@ export const GROUP_FILES: GroupFiles = {
     } catch {
       return [];
     }
+  },
+  isMarked: (folder) => {
+    const load = loadAddon();
+    const has = 'addon' in load ? load.addon.hasAttribute : undefined;
+    return has !== undefined && (has(folder, 'user.delegate') || has(folder, 'trusted.delegate'));
   },
 };
 
@@ -144,7 +153,8 @@ const inWords = (places: readonly GroupPlace[], hierarchies: readonly Hierarchy[
 
 /** What a group made in `folder` would have; `undefined` when none can be made. The counter is what an end is told by. */
 const tryIn = (folder: string, files: GroupFiles): Readonly<Record<Held, boolean>> | undefined => {
-  const probe = `${folder}/${ownPrefix()}probe`;
+  // Another thread of this process may be trying as well.
+  const probe = `${folder}/${ownPrefix()}probe-${randomBytes(4).toString('hex')}`;
   if (!files.make(probe)) return undefined;
   const counts = (file: string): boolean => /^oom_kill \d/mu.test(files.read(`${probe}/${file}`) ?? '');
   const found = {
@@ -172,15 +182,15 @@ const unifiedPlace = ({ own, mount }: Hierarchy, pid: number, files: GroupFiles)
   if (isWhole(first)) return placeIn(own);
   const offered = (files.read(`${own}/cgroup.controllers`) ?? '').split(/\s+/u);
   // The root of all has no type; what is enabled there is the machine's affair.
-  const isDelegated = files.has(`${own}/cgroup.type`) && offered.includes('pids') && offered.includes('memory');
-  if (isDelegated) {
-    if (enable(own, files) && isWhole(tryIn(own, files))) return placeIn(own);
+  if (files.has(`${own}/cgroup.type`) && offered.includes('pids') && offered.includes('memory')) {
     const above = dirname(own);
     // A slice is never delegated (systemd.resource-control(5)): what is in it belongs to its manager.
     if (own !== mount && isWithin(above, mount) && !above.endsWith('.slice') && isWhole(tryIn(above, files))) {
       return placeIn(above);
     }
-    if (becomeLeaf(own, pid, files) && isWhole(tryIn(own, files))) return placeIn(own);
+    // A container's whole tree is its own, and so is what a manager has marked.
+    const isOurs = own === mount || files.isMarked(own);
+    if (isOurs && becomeLeaf(own, pid, files) && isWhole(tryIn(own, files))) return placeIn(own);
   }
   return placeIn(own);
 };

@@ -32,6 +32,7 @@ const moved = (path: string, from: string, to: string): string => {
 /** The other places where `places` (real paths) can be reached as well. */
 export const aliasesOf = (places: readonly string[], mounts: readonly Mount[]): readonly string[] => {
   const byDevice = Map.groupBy(mounts, ({ device }) => device);
+  if (byDevice.values().every((others) => others.length < 2)) return [];
   // The deepest mount holds a place; of several on one point the last is the one that is seen.
   const deepestFirst = mounts.toReversed().sort((a, b) => b.point.length - a.point.length);
   const aliases = new Set<string>();

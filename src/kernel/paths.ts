@@ -1,5 +1,5 @@
 /** Where paths lead and what stands there: asked by the thousand when a profile is compiled, hence without exceptions. */
-import { accessSync, constants, lstatSync, realpathSync, statSync } from 'node:fs';
+import { accessSync, constants, realpathSync, statSync } from 'node:fs';
 import { loadAddon } from '../native/addon.ts';
 
 /** Beneath or equal, by whole components. */
@@ -11,12 +11,26 @@ const calls = () => {
   return 'addon' in load ? load.addon : {};
 };
 
-/** `st_mode` of what `path` leads to, or of the link itself; a number below 0 for what cannot be looked at. */
-export const modeOf = (path: string, follow = true): number => {
+/**
+ * Files that lack one of `fileBits` and folders that lack one of `folderBits`, `depth` levels down and without following
+ * links; nothing is looked for in a folder that is found. Throws without the native part: so does all that could use it.
+ */
+export const findWithoutMode = (
+  folder: string,
+  depth: number,
+  bits: { readonly file: number; readonly folder: number },
+): readonly string[] => {
+  const call = calls().findWithoutMode;
+  if (call === undefined) throw new Error('the native addon is not built: run `npm rebuild tappass`');
+  return call(folder, depth, bits.file, bits.folder);
+};
+
+/** `st_mode` of what `path` leads to; a number below 0 for what cannot be looked at. */
+const modeOf = (path: string): number => {
   const { fileMode } = calls();
-  if (fileMode !== undefined) return fileMode(path, follow);
+  if (fileMode !== undefined) return fileMode(path);
   try {
-    return (follow ? statSync : lstatSync)(path, { throwIfNoEntry: false })?.mode ?? -1;
+    return statSync(path, { throwIfNoEntry: false })?.mode ?? -1;
   } catch {
     return -1;
   }

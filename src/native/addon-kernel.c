@@ -5,14 +5,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -161,36 +157,6 @@ static napi_value reap_launcher(napi_env env, napi_callback_info info)
 	return number_of(env, reaped < 0 ? -errno : reaped);
 }
 
-/* fileMode(path, follow): st_mode of what the path leads to, or of the link that it names; or -errno. */
-static napi_value file_mode(napi_env env, napi_callback_info info)
-{
-	napi_value args[2];
-	size_t count = 2, length = 0;
-	char path[MOST_PATH];
-	bool follow;
-	struct stat found;
-	napi_get_cb_info(env, info, &count, args, NULL, NULL);
-	if (count != 2 || napi_get_value_string_utf8(env, args[0], path, sizeof(path), &length) != napi_ok ||
-	    length >= sizeof(path) - 1 || strlen(path) != length || napi_get_value_bool(env, args[1], &follow) != napi_ok)
-		return number_of(env, -EINVAL);
-	return number_of(env, (follow ? stat(path, &found) : lstat(path, &found)) < 0 ? -errno : (int64_t)found.st_mode);
-}
-
-/* realPath(path): where the path leads to, or undefined. */
-static napi_value real_path(napi_env env, napi_callback_info info)
-{
-	napi_value args[1], result = NULL;
-	size_t count = 1, length = 0;
-	char path[MOST_PATH], real[PATH_MAX];
-	napi_get_cb_info(env, info, &count, args, NULL, NULL);
-	napi_get_undefined(env, &result);
-	if (count != 1 || napi_get_value_string_utf8(env, args[0], path, sizeof(path), &length) != napi_ok ||
-	    length >= sizeof(path) - 1 || strlen(path) != length || !realpath(path, real))
-		return result;
-	napi_create_string_utf8(env, real, NAPI_AUTO_LENGTH, &result);
-	return result;
-}
-
 static napi_value read_abi(napi_env env, napi_callback_info info)
 {
 	(void)info;
@@ -198,14 +164,14 @@ static napi_value read_abi(napi_env env, napi_callback_info info)
 }
 
 void register_lock_down(napi_env env, napi_value exports);
+void register_look(napi_env env, napi_value exports);
 
 void register_kernel(napi_env env, napi_value exports)
 {
 	register_lock_down(env, exports);
+	register_look(env, exports);
 	export_function(env, exports, "startLauncher", start_launcher);
 	export_function(env, exports, "sendOrders", send_orders);
 	export_function(env, exports, "reapLauncher", reap_launcher);
 	export_function(env, exports, "landlockAbi", read_abi);
-	export_function(env, exports, "fileMode", file_mode);
-	export_function(env, exports, "realPath", real_path);
 }

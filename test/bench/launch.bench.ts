@@ -106,17 +106,16 @@ const sandboxRuntime = async (): Promise<{ readonly run: Case; readonly stop: ()
 
 const median = (times: readonly number[]): number => [...times].sort((a, b) => a - b)[times.length >> 1] ?? NaN;
 
+const RAW = 'child_process.spawn';
 const notes: string[] = [];
 const cases = new Map<string, Case>([
-  ['child_process.spawn', () => whole('/bin/true', [])],
+  [RAW, () => whole('/bin/true', [])],
   ['execa', () => execa('/bin/true', { cwd: workspace })],
   ['launcher, worker, Landlock + seccomp', floor('worker', [])],
-  ['launcher, worker, + cgroup', floor('worker', [], true)],
   ['launcher, worker, + pid ipc mount', floor('worker', ['pid', 'ipc', 'mount'])],
   ['launcher, worker, + pid ipc mount net', floor('worker', ['pid', 'ipc', 'mount', 'net'])],
   ['launcher, observer, Landlock + seccomp', floor('observer', [])],
   ['runCommand worker', () => confined('worker')],
-  ['runCommand worker, limits of its own', () => confined('worker', { memoryMb: 1000, pids: 100 })],
   ['runCommand observer', () => confined('observer')],
 ]);
 const bwrap = bubblewrap();
@@ -126,24 +125,39 @@ const runtime = await sandboxRuntime();
 if (typeof runtime === 'string') notes.push(runtime);
 else cases.set('@anthropic-ai/sandbox-runtime', runtime.run);
 
-const times = new Map([...cases.keys()].map((name) => [name, [] as number[]]));
-for (let round = 0; round < warmUp + runs; round += 1) {
-  for (const [name, run] of cases) {
-    const begun = performance.now();
-    await run();
-    if (round >= warmUp) times.get(name)?.push(performance.now() - begun);
+const interleave = async (each: ReadonlyMap<string, Case>, rounds: number): Promise<void> => {
+  const times = new Map([...each.keys()].map((name) => [name, [] as number[]]));
+  for (let round = 0; round < warmUp + rounds; round += 1) {
+    for (const [name, run] of each) {
+      const begun = performance.now();
+      await run();
+      if (round >= warmUp) times.get(name)?.push(performance.now() - begun);
+    }
   }
-}
+  const base = median(times.get(RAW) ?? []);
+  console.log(`median of ${rounds} interleaved runs of /bin/true; ${RAW} = 1.00\n`);
+  for (const [name, list] of times) {
+    const middle = median(list);
+    console.log(`${name.padEnd(42)} ${middle.toFixed(2).padStart(8)} ms ${(middle / base).toFixed(2).padStart(7)} ×`);
+  }
+};
+
+await interleave(cases, runs);
 if (typeof runtime !== 'string') await runtime.stop();
 
-const base = median(times.get('child_process.spawn') ?? []);
-console.log(`median of ${runs} interleaved runs of /bin/true; child_process.spawn = 1.00\n`);
-for (const [name, list] of times) {
-  const middle = median(list);
-  console.log(`${name.padEnd(42)} ${middle.toFixed(2).padStart(8)} ms ${(middle / base).toFixed(2).padStart(7)} ×`);
-}
 for (const note of notes) console.log(`\n${note}`);
+
+/** By themselves: moving a process into a group of v1 slows down every fork of the machine for a while. */
 console.log(`\ncgroup here: ${groupPlan().found}`);
+await interleave(
+  new Map<string, Case>([
+    [RAW, () => whole('/bin/true', [])],
+    ['launcher, worker, Landlock + seccomp', floor('worker', [])],
+    ['launcher, worker, + cgroup', floor('worker', [], true)],
+    ['runCommand worker, limits of its own', () => confined('worker', { memoryMb: 1000, pids: 100 })],
+  ]),
+  runs / 4,
+);
 
 /** Private memory of the launcher beside a running command, from its own smaps. */
 const idle = prepareCommand(['sleep', '5'], { tier: 'worker', workspace });

@@ -29,6 +29,7 @@ const unified = (change: Partial<Simulated> = {}, own = scope, root = '/'): Host
       groups: { [`${TOP}/user.slice`]: [], [`${TOP}${scope}`]: [PID] },
       enabledIn: [TOP, `${TOP}/user.slice`],
       writable: (folder) => folder.startsWith(`${TOP}${scope}`),
+      marked: [`${TOP}${scope}`],
       ...change,
     },
   ],
@@ -57,6 +58,11 @@ const whole = (folder: string): GroupPlan['places'] => [{ version: 2, folder, ho
 
 const hosts: readonly (readonly [string, Host, GroupPlan['places']])[] = [
   ['v2, delegated, alone in it: it becomes a leaf of its own group', unified(), whole(`${TOP}${scope}`)],
+  [
+    'v2, writable but not marked as delegated: its manager is not to be surprised',
+    unified({ marked: [] }),
+    [{ version: 2, folder: `${TOP}${scope}`, holds: ['kill'] }],
+  ],
   [
     'v2, delegated, with others in the group: they are not ours to move, and the kernel can still kill',
     unified({ groups: { [`${TOP}/user.slice`]: [], [`${TOP}${scope}`]: [PID, 7] } }),

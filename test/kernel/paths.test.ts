@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { findProgram, resolveCommand } from '../../src/kernel/commands.ts';
 import { Places } from '../../src/kernel/grants.ts';
-import { isDirectory, isProgram, isWithin, modeOf, realOrUndefined } from '../../src/kernel/paths.ts';
+import { findWithoutMode, isDirectory, isProgram, isWithin, realOrUndefined } from '../../src/kernel/paths.ts';
 
 const root = realpathSync(mkdtempSync(join(tmpdir(), 'tappass-paths-')));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -42,10 +42,37 @@ test.each([
   expect({ real: realOrUndefined(file), directory: isDirectory(file), program: isProgram(file) }).toEqual(expected);
 });
 
-test('a link is looked at, or through', () => {
-  expect(modeOf(at('bin', 'other')) & 0o170000).toBe(0o100000);
-  expect(modeOf(at('bin', 'other'), false) & 0o170000).toBe(0o120000);
-  expect(modeOf(at('bin', 'dangling'))).toBeLessThan(0);
+test('what lacks a bit is found, to the depth that is asked for, and no link is followed', () => {
+  const place = at('modes');
+  for (const [path, mode] of [
+    ['open', 0o755],
+    ['open/deep', 0o755],
+    ['open/closed', 0o700],
+    ['listable', 0o754],
+  ] as const) {
+    mkdirSync(join(place, path), { recursive: true });
+    chmodSync(join(place, path), mode);
+  }
+  for (const [path, mode] of [
+    ['private', 0o640],
+    ['open/private', 0o600],
+    ['open/shared', 0o604],
+    ['open/closed/inner', 0o600],
+    ['open/deep/private', 0o600],
+  ] as const) {
+    writeFileSync(join(place, path), '');
+    chmodSync(join(place, path), mode);
+  }
+  symlinkSync('private', join(place, 'link'));
+  symlinkSync('open', join(place, 'linked'));
+  const found = (depth: number): readonly string[] =>
+    findWithoutMode(place, depth, { file: 0o4, folder: 0o5 })
+      .map((path) => path.slice(place.length + 1))
+      .sort();
+  expect(found(1)).toEqual(['listable', 'private']);
+  expect(found(2)).toEqual(['listable', 'open/closed', 'open/private', 'private']);
+  expect(found(3)).toEqual(['listable', 'open/closed', 'open/deep/private', 'open/private', 'private']);
+  expect(findWithoutMode(at('nowhere'), 3, { file: 4, folder: 5 })).toEqual([]);
 });
 
 test.each([
