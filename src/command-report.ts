@@ -5,7 +5,7 @@ import type { CorrelationIds } from './model/session.ts';
 import type { Tier } from './model/tier.ts';
 import { lockedTier } from './kernel/lock-state.ts';
 import type { CompiledProfile } from './kernel/compiled.ts';
-import { errnoName } from './kernel/launcher.ts';
+import { errnoName } from './kernel/errno.ts';
 import type { LaunchEnd, LaunchStep } from './kernel/launcher.ts';
 import type { PreparedCommand } from './command-prepare.ts';
 
