@@ -5,10 +5,10 @@ import type { CorrelationIds } from './model/session.ts';
 import type { Tier } from './model/tier.ts';
 import { lockedTier } from './kernel/lock-state.ts';
 import type { CompiledProfile } from './kernel/compiled.ts';
+import { errnoName } from './kernel/errno.ts';
 import type { Held } from './kernel/group-plan.ts';
 import { mostTasks } from './kernel/group.ts';
 import { nameFileRights } from './kernel/landlock.ts';
-import { errnoName } from './kernel/launcher.ts';
 import type { LaunchEnd, LaunchStep } from './kernel/launcher.ts';
 import type { PreparedCommand } from './command-prepare.ts';
 

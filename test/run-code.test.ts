@@ -510,7 +510,14 @@ describe('pools', () => {
     const waiting = small.run('await new Promise((r) => setTimeout(r, 20_000)); 1');
     const stepping = small.run('for (;;) await new Promise((r) => setTimeout(r, 2))');
     // V8 does not count such buffers: the kernel does.
-    const source = `const held = []; for (;;) { const b = new ArrayBuffer(8e6, { maxByteLength: 9e6 }); new Uint8Array(b).fill(1); held.push(b); ${pause} }`;
+    const source = `const held = [];
+      for (;;) {
+        const buffer = new ArrayBuffer(8e6, { maxByteLength: 9e6 });
+        new Uint8Array(buffer).fill(1);
+        held.push(buffer);
+        for (let i = 0; i < 2e6; i++);
+        ${pause}
+      }`;
     const guilty = await small.run(source, { memoryMb: 16 });
     expect([guilty.status, (await waiting).status, (await stepping).status]).toEqual(['memory', 'crashed', 'crashed']);
     expect(await small.run('1')).toMatchObject({ value: 1 });

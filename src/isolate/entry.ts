@@ -98,30 +98,39 @@ const start = (message: RunMessage): void => {
 const weigh = (cull: boolean): void => {
   clear();
   if (leaving.size > 0) post({ type: 'haunted' });
-  if (cull) letGo([], CULL_TRIES);
-  else answer([]);
+  if (cull) search(CULL_TRIES);
+  else answer([], false);
 };
 
-const answer = (gone: readonly number[]): void => post({ type: 'weighed', gone, left: [...guests.keys()] });
+const answer = (gone: readonly number[], isStill: boolean): void =>
+  post({ type: 'weighed', gone, left: [...guests.keys()], isStill });
 
-/** Lets guests go that wait, the lightest first, until one is left: with it goes, or stays, the memory. */
-const letGo = (gone: number[], tries: number): void => {
+let wasStill = false;
+
+/**
+ * Which guest has the memory? Nobody is entered any more while that is asked, for the host will not outlive the answer.
+ * Guests that wait are let go, the lightest first: one at a time where all of them wait, so that what the kernel counts
+ * less afterwards was the memory of that one.
+ */
+const search = (tries: number): void => {
+  for (const guest of guests.values()) guest.freeze();
   const waiting = [...guests]
     .filter(([, guest]) => guest.isIdle)
     .map(([run, guest]) => ({ run, guest, heldMb: guest.heldMb }))
     .sort((a, b) => a.heldMb - b.heldMb);
   const guilty = waiting.filter(({ guest, heldMb }) => heldMb > guest.kind.memoryMb * OVERSHOOT);
-  if (guilty.length > 0) {
-    post({ type: 'memory', runs: guilty.map(({ run }) => run) });
-    return;
+  const isStill = waiting.length === guests.size;
+  if (guilty.length > 0) post({ type: 'memory', runs: guilty.map(({ run }) => run) });
+  else if (!isStill && tries > 1) setTimeout(() => search(tries - 1), CULL_MS);
+  else {
+    const going = isStill ? waiting.slice(0, wasStill ? 1 : 0) : waiting;
+    for (const { guest } of going) guest.stop();
+    wasStill = isStill;
+    answer(
+      going.map(({ run }) => run),
+      isStill,
+    );
   }
-  for (const { run, guest } of waiting) {
-    if (guests.size === 1) break;
-    gone.push(run);
-    guest.stop();
-  }
-  if (guests.size > 1 && tries > 1) setTimeout(() => letGo(gone, tries - 1), CULL_MS);
-  else answer(gone);
 };
 
 /** Nothing of a guest has come yet: what it says of itself here is true. */

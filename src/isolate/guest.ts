@@ -37,6 +37,7 @@ export class Guest {
   #run = 0;
   #deadline: NodeJS.Timeout | undefined;
   #inside = 0;
+  #frozen = false;
   #ended = false;
   #freed = false;
   #onEnd: () => void = () => {};
@@ -93,6 +94,11 @@ export class Guest {
     } catch {
       // Gone already.
     }
+  }
+
+  /** It is not entered any more: neither timers nor replies reach it. */
+  freeze(): void {
+    this.#frozen = true;
   }
 
   /** False while its thread is at work, and once V8 has lost it. */
@@ -169,7 +175,7 @@ export class Guest {
 
   /** Enters the guest. A rejection nobody handled ends it, as it ends a Node program. */
   #call(kind: string, id: number, ok?: boolean, json?: string): void {
-    if (this.#ended) return;
+    if (this.#ended || this.#frozen) return;
     void this.#enter(this.#wake.apply(undefined, [kind, id, ok, json]));
   }
 

@@ -2,10 +2,9 @@
  * Parent side of one isolate host: sends it guests, believes nothing it says, kills it from outside. However it dies,
  * each guest on it gets exactly one end.
  */
-import { readFileSync } from 'node:fs';
 import { encodeFrame, FrameFault, FrameReader } from './channel.ts';
 import { MAX_FRAME_BYTES } from './limits.ts';
-import { MemoryWatch, type Verdict, type Weighed } from './memory-watch.ts';
+import { busyThreads, MemoryWatch, residentMb } from './memory-watch.ts';
 import { parseHostMessage, type HostMessage, type LogLevel, type ReplyMessage, type RunMessage } from './message.ts';
 import type { StartedHost } from './start-host.ts';
 
@@ -168,16 +167,19 @@ export class IsolateHost {
       this.#end(id, { status: 'timeout', reason: `it did not end within ${overdue} ms` });
     }
     if (overdue !== undefined) this.kill(`a guest beside this one passed its deadline of ${overdue} ms`);
-    else if (!this.#dead && this.#active.size > 0) this.#follow(this.#memory.tick(this.#weighed()));
+    else if (!this.#dead && this.#active.size > 0) this.#checkMemory();
   }
 
-  #weighed(): Weighed {
+  #checkMemory(): void {
     const limits = new Map<number, number>();
     for (const [id, { run }] of this.#active) limits.set(id, run.message.memoryMb);
-    return { residentMb: this.residentMb(), limits, isHaunted: this.#haunted, served: this.#lastRun };
-  }
-
-  #follow(verdict: Verdict): void {
+    const verdict = this.#memory.tick({
+      residentMb: this.residentMb(),
+      busy: () => busyThreads(this.#pid),
+      limits,
+      isHaunted: this.#haunted,
+      served: this.#lastRun,
+    });
     if (verdict.kind === 'ask') this.#send({ type: 'weigh', cull: verdict.cull });
     else if (verdict.kind === 'kill') this.#doom('memory', verdict.guilty, verdict.reason);
   }
@@ -225,9 +227,7 @@ export class IsolateHost {
       return;
     }
     if (message.type === 'weighed') {
-      const verdict = this.#memory.weighed(message, this.#weighed());
-      if (verdict === undefined) throw new FrameFault('Expected an answer to a question');
-      this.#follow(verdict);
+      if (!this.#memory.answered(message)) throw new FrameFault('Expected an answer to a question');
       return;
     }
     if (message.type === 'haunted') {
@@ -324,13 +324,3 @@ export class IsolateHost {
     if (!this.#dead) this.#started.hold(held);
   }
 }
-
-const residentMb = (pid: number | undefined): number => {
-  if (pid === undefined) return 0;
-  try {
-    const pages = Number(readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ')[1]);
-    return (pages * 4096) / 1e6;
-  } catch {
-    return 0;
-  }
-};

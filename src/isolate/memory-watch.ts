@@ -1,22 +1,26 @@
 /**
  * Parent side: whether a host holds more memory than its guests may, and whose fault it is. The kernel's count tells that
- * there is too much, never who has it, and V8 cannot be asked about a guest while it runs. So the host lets the others go
- * first, all of which would die with it anyway; who is left alone with the memory has it. What that does not settle is
- * nobody's fault. Nothing here protects one guest from the lies of a host that another has broken into: it could as well
- * forge their results.
+ * there is too much, never who has it; V8 cannot be asked about a guest while it runs, and does not count all of it. So
+ * the host lets guests go, all of which would die with it anyway: who takes more memory along than it may have is guilty,
+ * and who is left alone with it is. An isolate is thrown away by whichever thread is last to leave it: the count is taken
+ * only when the kernel says that no other thread is at work. What all this does not settle is nobody's fault. Nothing
+ * here protects one guest from the lies of a host that another has broken into: it could as well forge their results.
  */
+import { readdirSync, readFileSync } from 'node:fs';
 import { OVERSHOOT } from './limits.ts';
 import type { WeighedMessage } from './message.ts';
 
 /** What a host needs beside its guests' own limits, in MB: Node, V8's code, the reserve of isolates. */
 const HOST_ROOM_MB = 160;
-/** How long a host may take to answer, in milliseconds: its one thread may be busy, or the machine. */
-const ANSWER_MS = 500;
-/** While it does not answer it may grow by half of what it was allowed, and no further. */
+/** How long one question may take, in milliseconds. */
+const PATIENCE_MS = 3000;
+/** Meanwhile the host may grow by half of what it was allowed, and no further. */
 const GROWTH = 1.5;
 
 export interface Weighed {
   readonly residentMb: number;
+  /** Threads at work; `undefined` where that cannot be known. */
+  readonly busy: () => readonly string[] | undefined;
   /** By run, in MB. */
   readonly limits: ReadonlyMap<number, number>;
   /** A guest that ended here may still hold memory. */
@@ -30,6 +34,8 @@ export type Verdict =
   | { readonly kind: 'ask'; readonly cull: boolean }
   | { readonly kind: 'kill'; readonly guilty: readonly number[]; readonly reason: string };
 
+type Answer = Omit<WeighedMessage, 'type'>;
+
 const FINE: Verdict = { kind: 'fine' };
 
 export class MemoryWatch {
@@ -38,6 +44,11 @@ export class MemoryWatch {
   #found = 0;
   #askedAt = 0;
   #culling = false;
+  #answer: Answer | undefined;
+  /** The last look at a host whose answer had come. */
+  #seen: { readonly residentMb: number; readonly busy: string } | undefined;
+  /** What the host held when its guests had come to rest, in MB. */
+  #still: number | undefined;
 
   /** Called by a clock. */
   tick(host: Weighed): Verdict {
@@ -48,24 +59,47 @@ export class MemoryWatch {
       this.#found = host.residentMb;
       return this.#ask(false);
     }
-    if (performance.now() - this.#askedAt < ANSWER_MS && host.residentMb <= this.#allowed * GROWTH) return FINE;
+    if (this.#answer !== undefined && this.#isSettled(host, this.#answer)) return this.#judge(host, this.#answer);
+    if (performance.now() - this.#askedAt < PATIENCE_MS && host.residentMb <= this.#allowed * GROWTH) return FINE;
     // It never had another guest: then there is nobody else to ask about.
     return this.#kill(host.served === 1 ? [...host.limits.keys()] : []);
   }
 
-  /** Called with the answer; `undefined` where none was due. */
-  weighed({ gone, left }: Pick<WeighedMessage, 'gone' | 'left'>, host: Weighed): Verdict | undefined {
-    const allowed = this.#allowed;
-    if (allowed === undefined) return undefined;
-    if (host.residentMb <= allowed) {
-      if (gone.length > 0) return this.#kill([]);
+  /** Takes the answer; false where none was due. */
+  answered(answer: Answer): boolean {
+    if (this.#allowed === undefined || this.#answer !== undefined) return false;
+    this.#answer = answer;
+    return true;
+  }
+
+  /** Nothing is being thrown away any more: nobody is at work, or, twice in a row, only the one that may be. */
+  #isSettled(host: Weighed, { isStill }: Answer): boolean {
+    const busy = host.busy();
+    const before = this.#seen;
+    this.#seen = busy?.length === 1 ? { residentMb: host.residentMb, busy: busy.join() } : undefined;
+    if (busy?.length === 0) return true;
+    if (isStill || this.#seen === undefined || before === undefined) return false;
+    return before.busy === this.#seen.busy && host.residentMb >= before.residentMb;
+  }
+
+  #judge(host: Weighed, { gone, left, isStill }: Answer): Verdict {
+    const isOver = host.residentMb > (this.#allowed ?? 0);
+    if (!isOver && !this.#culling) {
       this.#allowed = undefined;
       return FINE;
     }
-    const [last, ...more] = left.filter((run) => host.limits.has(run));
-    if (host.isHaunted || last === undefined) return this.#kill([]);
-    if (more.length === 0) return this.#kill([last]);
-    return this.#culling ? this.#kill([]) : this.#ask(true);
+    if (host.isHaunted) return this.#kill([]);
+    const [last] = gone;
+    const took = (this.#still ?? 0) - host.residentMb;
+    if (last !== undefined && gone.length === 1 && took > (host.limits.get(last) ?? Infinity) * OVERSHOOT) {
+      return this.#kill(gone);
+    }
+    const remaining = left.filter((run) => host.limits.has(run));
+    if (!isOver || remaining.length === 0) return this.#kill([]);
+    if (remaining.length === 1) return this.#kill(remaining);
+    if (this.#culling && !isStill) return this.#kill([]);
+    if (isStill) this.#still = host.residentMb;
+    return this.#ask(true);
   }
 
   #kill(guilty: readonly number[]): Verdict {
@@ -76,6 +110,8 @@ export class MemoryWatch {
   #ask(cull: boolean): Verdict {
     this.#askedAt = performance.now();
     this.#culling = cull;
+    this.#answer = undefined;
+    this.#seen = undefined;
     return { kind: 'ask', cull };
   }
 }
@@ -84,4 +120,29 @@ const allowedMb = ({ limits }: Weighed): number => {
   let allowed = HOST_ROOM_MB;
   for (const limit of limits.values()) allowed += limit * OVERSHOOT;
   return allowed;
+};
+
+/** As the kernel counts it; 0 where it cannot be had. */
+export const residentMb = (pid: number | undefined): number => {
+  if (pid === undefined) return 0;
+  try {
+    const pages = Number(readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ')[1]);
+    return (pages * 4096) / 1e6;
+  } catch {
+    return 0;
+  }
+};
+
+/** Threads that run, or would if they had a core or a page (proc_pid_stat(5): R and D); the first, which asks, is left out. */
+export const busyThreads = (pid: number | undefined): readonly string[] | undefined => {
+  if (pid === undefined) return undefined;
+  try {
+    return readdirSync(`/proc/${pid}/task`).filter((thread) => {
+      if (thread === String(pid)) return false;
+      const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'latin1');
+      return 'RD'.includes(stat.charAt(stat.lastIndexOf(')') + 2));
+    });
+  } catch {
+    return undefined;
+  }
 };

@@ -55,7 +55,7 @@ export interface UnlockedMessage {
   readonly type: 'run-unlocked';
 }
 
-/** The host holds too much: it throws away what has ended, and with `cull` lets guests go until one is left. */
+/** The host holds too much: it throws away what has ended, and with `cull` lets guests go, one or more each time. */
 export interface WeighMessage {
   readonly type: 'weigh';
   readonly cull: boolean;
@@ -66,6 +66,8 @@ export interface WeighedMessage {
   readonly type: 'weighed';
   readonly gone: readonly number[];
   readonly left: readonly number[];
+  /** None of them ran while the others went, and none will. */
+  readonly isStill: boolean;
 }
 
 export type ParentMessage = LockMessage | UnlockedMessage | RunMessage | ReplyMessage | StopMessage | WeighMessage;
@@ -101,6 +103,7 @@ type Shape = Readonly<Record<string, Check>>;
 
 const isCount: Check = (value) => Number.isSafeInteger(value) && (value as number) > 0;
 const isAmount: Check = (value) => Number.isFinite(value) && (value as number) >= 0;
+const isBoolean: Check = (value) => typeof value === 'boolean';
 const isText: Check = (value) => typeof value === 'string';
 const isShortText: Check = (value) => typeof value === 'string' && value.length <= 1000;
 const isOptionalText: Check = (value) => value === undefined || typeof value === 'string';
@@ -121,7 +124,7 @@ const SHAPES: Readonly<Record<HostMessage['type'], Shape>> = {
   call: { run: isCount, call: isCount, tool: isText, args: isText },
   end: { run: isCount, status: isOneOf(['ok', 'error', 'timeout', 'memory']), json: isOptionalText, cpuMs: isAmount },
   memory: { runs: isListOf(isCount) },
-  weighed: { gone: isListOf(isCount), left: isListOf(isCount) },
+  weighed: { gone: isListOf(isCount), left: isListOf(isCount), isStill: isBoolean },
   haunted: {},
 };
 

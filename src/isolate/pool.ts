@@ -40,6 +40,8 @@ const WATCH_MS = 15;
 /** The clock goes on for this many idle ticks, about a second: making a timer costs a call more than the ticks do. */
 const IDLE_TICKS = 64;
 
+/** How long a host that is kept in advance may wait, in milliseconds: its start takes the core that the first guest needs. */
+const GROW_MS = 20;
 /** Hosts that die before they are ready, one after the other, until the pool gives up on its guests. */
 const MOST_FAILED_STARTS = 3;
 
@@ -52,6 +54,7 @@ export class Pool {
   #lastKey = 0;
   #watch: NodeJS.Timeout | undefined;
   #idleTicks = 0;
+  #growing: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(options: PoolOptions = {}) {
@@ -134,6 +137,7 @@ export class Pool {
   close(): void {
     this.#closed = true;
     clearInterval(this.#watch);
+    clearTimeout(this.#growing);
     for (const { failed } of this.#queue.splice(0)) failed(new HostUnavailable('the pool was closed'));
     for (const host of [...this.#shared, ...this.#dedicated.values()]) host.kill('the pool was closed');
     this.#shared = [];
@@ -211,19 +215,31 @@ export class Pool {
 
   #drain(): void {
     if (this.#closed) return;
-    const usable = this.#shared.filter((host) => !host.isRetired && !host.isDead);
-    const wantedHosts = Math.max(
-      this.#options.prewarm,
-      usable.filter((host) => host.active > 0).length + this.#queue.length,
-    );
-    for (let count = usable.length; count < Math.min(wantedHosts, this.#options.hosts); count += 1) this.#add();
-    while (this.#queue.length > 0) {
-      const host = this.#pick();
-      if (host === undefined) return;
+    for (let host = this.#pick(); host !== undefined && this.#queue.length > 0; host = this.#pick()) {
       const next = this.#queue.shift() as Waiting;
       next.started(host.start(next.run));
       this.#startWatch();
     }
+    this.#grow();
+  }
+
+  /** Starts the hosts that waiting guests need now, and those that are kept in advance a little later. */
+  #grow(): void {
+    let [usable, ready, busy] = [0, 0, 0];
+    for (const host of this.#shared) {
+      if (host.isRetired || host.isDead) continue;
+      usable += 1;
+      if (host.isReady) ready += 1;
+      if (host.active > 0) busy += 1;
+    }
+    const advance = Math.min(this.#options.prewarm, this.#options.hosts);
+    const needed = Math.min(busy + this.#queue.length, this.#options.hosts);
+    for (; usable < Math.max(needed, Math.min(1, advance)); usable += 1) this.#add();
+    if (ready === 0 || usable >= advance) return;
+    this.#growing ??= setTimeout(() => {
+      this.#growing = undefined;
+      if (!this.#closed) this.#add();
+    }, GROW_MS).unref();
   }
 
   /** The host with the fewest guests; among idle ones the one idle for longest, whose reserve of isolates is full. */

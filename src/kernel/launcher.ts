@@ -7,6 +7,7 @@ import { Socket } from 'node:net';
 import { loadAddon, nativeFile } from '../native/addon.ts';
 import type { NativeAddon } from '../native/addon.ts';
 import type { CompiledProfile, Namespace } from './compiled.ts';
+import { errnoName } from './errno.ts';
 import { encodeOrders } from './orders.ts';
 import type { Held } from './group-plan.ts';
 import type { GroupOrders, Identity } from './orders.ts';
@@ -240,7 +241,3 @@ const reap = (addon: Pick<Required<NativeAddon>, 'reapLauncher'>, pid: number, w
   if (addon.reapLauncher(pid) !== 0) return;
   setTimeout(() => reap(addon, pid, Math.min(wait * 2, 1000)), wait).unref();
 };
-
-/** `EACCES` for 13. */
-export const errnoName = (errno: number): string =>
-  Object.entries(constants.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`;

@@ -6,7 +6,7 @@ import { closeSync, lstatSync, opendirSync, readdirSync, readlinkSync } from 'no
 import { loadAddon } from '../native/addon.ts';
 import type { NativeAddon } from '../native/addon.ts';
 import type { CompiledLandlock, CompiledProfile } from './compiled.ts';
-import { errnoName } from './launcher.ts';
+import { errnoName } from './errno.ts';
 import { isWithin } from './paths.ts';
 
 export interface LockDownThreads {

@@ -8,7 +8,8 @@ import type { CompiledProfile, Namespace } from './compiled.ts';
 import { cureFor, type AbilityName, type HostFacts } from './cures.ts';
 import { groupPlan } from './group-plan.ts';
 import { hostAbilities } from './host.ts';
-import { errnoName, launch } from './launcher.ts';
+import { errnoName } from './errno.ts';
+import { launch } from './launcher.ts';
 import { compileSeccomp, SYSCALL_TABLES } from './seccomp.ts';
 import { openStage, type Stage } from './stage.ts';
 

@@ -85,7 +85,10 @@ describe('a hostile host is killed, and its guest ends as crashed', () => {
     ['a log of a run never started', encodeFrame({ type: 'log', run: 2, level: 'log', text: '' })],
     ['a call that skips a number', encodeFrame({ type: 'call', run: 1, call: 2, tool: 'known', args: '[]' })],
     ['a call that the guest may not make', encodeFrame({ type: 'call', run: 1, call: 1, tool: 'unknown', args: '[]' })],
-    ['an answer to a question that was not asked', encodeFrame({ type: 'weighed', gone: [], left: [1] })],
+    [
+      'an answer to a question that was not asked',
+      encodeFrame({ type: 'weighed', gone: [], left: [1], isStill: true }),
+    ],
     ['a level nobody defined', encodeFrame({ type: 'log', run: 1, level: 'fatal', text: '' })],
   ])('%s', (_, bytes) => {
     const { say, sayFrame, ends, kills, host } = begun();
@@ -153,6 +156,7 @@ describe('fuzzed', () => {
         runs: fc.array(fc.integer({ min: -1, max: 4 })),
         gone: fc.array(fc.integer({ min: -1, max: 4 })),
         left: fc.array(fc.integer({ min: -1, max: 4 })),
+        isStill: fc.boolean(),
         pid: fc.integer(),
         threads: fc.integer(),
       },
