@@ -5,7 +5,7 @@
 
 export interface MysqlScan {
   readonly refusal?: string;
-  /** Each statement's words and marks in lower case; a string or quoted name is `?`. */
+  /** Each statement's words and marks in lower case; a string or quoted name begins with `?`. */
   readonly statements: readonly (readonly string[])[];
 }
 
@@ -40,7 +40,7 @@ export const scanMysql = (text: string, maxCharacters = 100_000): MysqlScan => {
     if (token === ')') depth--;
     if (depth > 100) return refuse('more than 100 levels of brackets');
     if (token === ';') statements.push([]);
-    else statements.at(-1)?.push(/^['"`]/u.test(token) ? '?' : token.toLowerCase());
+    else statements.at(-1)?.push(/^['"`]/u.test(token) ? `?${token.slice(1, -1).toLowerCase()}` : token.toLowerCase());
   }
   return { statements: statements.filter((words) => words.length > 0) };
 };

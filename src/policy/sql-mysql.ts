@@ -79,12 +79,18 @@ const wordFault = (words: readonly string[], verb: string, own: ReadonlySet<stri
   for (const [index, word] of words.entries()) {
     const next = words[index + 1];
     if (DENIED_WORDS.has(word)) return { code: 'sql.verb-denied', reason: `${word.toUpperCase()} is not allowed` };
-    if (word === 'into' && verb !== 'insert') return { code: 'sql.select-into', reason: 'SELECT INTO is not allowed' };
-    if (next !== '(' || !/^(?:\?|[@\w$\u0080-\uffff]+)$/u.test(word)) continue;
+    if (word === 'into' && (verb !== 'insert' || words.indexOf('into') !== index))
+      return { code: 'sql.select-into', reason: 'SELECT INTO is not allowed' };
+    if (word === 'last_insert_id' && next === '(' && words[index + 2] !== ')')
+      return { code: 'sql.function-denied', reason: 'LAST_INSERT_ID with an argument changes the session' };
+    if (next !== '(' || !/^(?:\?[\s\S]*|[@\w$\u0080-\uffff]+)$/u.test(word)) continue;
     if (namesColumns(words, index, verb)) continue;
     const qualified = words[index - 1] === '.';
     if (qualified || (!keywords.has(word) && !harmless.has(word) && !own.has(word))) {
-      return { code: 'sql.function-unknown', reason: `the function ${shown(word)} is not known to be harmless` };
+      return {
+        code: 'sql.function-unknown',
+        reason: `the function ${word.startsWith('?') ? '?' : shown(word)} is not known to be harmless`,
+      };
     }
   }
   return undefined;
@@ -130,7 +136,10 @@ const judgeOne = (words: readonly string[], root: unknown, level: JudgedLevel, o
   const permitted = access === 'read' || (access === 'write' && level === 'safe_write');
   if (!permitted)
     fault ??= { code: 'sql.verb-denied', reason: `${shown(verb.toUpperCase())} is not allowed by ${LEVELS[level]}` };
-  if (access === 'write' && words.some((word, index) => SYSTEM_SCHEMAS.has(word) && words[index + 1] === '.')) {
+  if (
+    access === 'write' &&
+    words.some((word, index) => words[index + 1] === '.' && SYSTEM_SCHEMAS.has(word.replace(/^\?/u, '')))
+  ) {
     fault ??= { code: 'sql.catalogue-write', reason: 'the statement may change a system schema' };
   }
   fault ??= wordFault(words, verb, own);

@@ -51,7 +51,7 @@ const STATE = `SELECT
   LOAD_FILE('/tmp/tappass-outfile') IS NULL AS clean`;
 const COUNTS = `SELECT (SELECT COUNT(*) FROM users) AS users, (SELECT COUNT(*) FROM orders) AS orders, (SELECT COUNT(*) FROM log) AS log,
   (SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'shop') AS tables,
-  (SELECT -variable_value FROM information_schema.session_status WHERE variable_name = 'Handler_delete') AS deletions`;
+  (SELECT -COUNT(*) FROM mysql.global_priv) AS accounts, (SELECT -variable_value FROM information_schema.session_status WHERE variable_name = 'Handler_delete') AS deletions`;
 const MODES = [
   'STRICT_TRANS_TABLES',
   'ANSI_QUOTES',

@@ -62,6 +62,11 @@ describe('denied at both levels', () => {
     'EXPLAIN ANALYZE DELETE FROM users',
     'SELECT * FROM t PROCEDURE ANALYSE()',
     "UPDATE mysql.user SET authentication_string = '' WHERE user = 'root'",
+    "INSERT INTO `mysql`.`global_priv` (Host, User) VALUES ('%', 'x')",
+    'UPDATE users u JOIN "MySQL" . user p ON true SET p.x = 1',
+    'INSERT INTO log (note) SELECT name INTO @a FROM users',
+    'SELECT LAST_INSERT_ID(5)',
+    'SELECT "wipe"(1), shop.`wipe`()',
     'not sql at all',
     '',
   ])('%s', (text) => {
