@@ -139,8 +139,7 @@ const write = (): string =>
     () => `SELECT * FROM users LOCK IN SHARE MODE`,
     () => `UPDATE mysql.global_priv SET Priv = '{}'`,
     () => `INSERT INTO shop.log (note) VALUES ('x')`,
-    () =>
-      `INSERT INTO ${pick(['mysql', '`mysql`', 'MySQL', '"mysql"'])}.global_priv (Host, User) VALUES ('%', ${e()})`,
+    () => `INSERT INTO ${pick(['mysql', '`mysql`', 'MySQL', '"mysql"'])}.global_priv (Host, User) VALUES ('%', ${e()})`,
     () => `UPDATE users u JOIN \`mysql\`.global_priv p SET u.age = ${e()}`,
     () => `WITH w AS (SELECT 1) UPDATE users SET age = 1`,
   ])();
