@@ -7,7 +7,7 @@ import type { SqlDecision, SqlOptions, SqlStatement } from '../model/sql.ts';
 import type { Detection } from '../model/decision.ts';
 import { authorizerFor, newActions } from './sqlite-actions.ts';
 import type { SqliteActions, SqliteAuthorizer, SqliteFault, SqliteLevel } from './sqlite-actions.ts';
-import { replacesRows, sqliteWords } from './sqlite-lexer.ts';
+import { commandsTable, replacesRows, sqliteWords, undoesTransaction } from './sqlite-lexer.ts';
 
 let builtinFunctions: ReadonlySet<string> | undefined;
 
@@ -129,7 +129,12 @@ const faultOf = ({ actions, source }: Compilation, words: readonly string[]): Sq
   if (actions.verb === undefined) {
     return { code: 'sql.verb-denied', reason: `${(words[0] ?? '').toUpperCase()} is not known to be harmless` };
   }
-  return replacesRows(words) ? { code: 'sql.verb-denied', reason: 'REPLACE deletes rows' } : undefined;
+  if (replacesRows(words)) return { code: 'sql.verb-denied', reason: 'REPLACE deletes rows' };
+  if (undoesTransaction(words)) return { code: 'sql.verb-denied', reason: 'ROLLBACK undoes what was written before' };
+  if (actions.access !== 'read' && commandsTable(source)) {
+    return { code: 'sql.verb-denied', reason: 'a column with the name of its table takes commands that can delete' };
+  }
+  return undefined;
 };
 
 /**

@@ -167,7 +167,8 @@ const runFile = async (folder: string, name: string): Promise<Answer> => {
       .catch(() => undefined);
     const known = judgeSql(text, 'safe_write', catalogue === undefined ? {} : { catalogue });
     // What would not run anyway, or truly writes more than the level, is not a wrong block.
-    const fails = await db.exec(`BEGIN; ${text}; ROLLBACK`).then(
+    await db.exec('BEGIN');
+    const fails = await db.exec(text).then(
       () => false,
       () => true,
     );

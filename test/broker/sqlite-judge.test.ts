@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import * as fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { sqliteJudge } from '../../src/broker/sqlite-judge.ts';
+import { judgeOnConnection, sqliteJudge } from '../../src/broker/sqlite-judge.ts';
 import { checkSql, prepareSqlNow } from '../../src/check-sql.ts';
 import type { DbFlag } from '../../src/model/flags.ts';
 import { judgeSql } from '../../src/policy/sql.ts';
@@ -121,6 +121,53 @@ test.each([
   });
   expect(sqliteJudge({}, schema)('SELECT * FROM t', 'read_only').allowed).toBe(true);
   expect(sqliteJudge({}, "CREATE TABLE t (a, b DEFAULT 'on conflict replace')")(text, 'safe_write').allowed).toBe(true);
+});
+
+const FULL_TEXT =
+  "CREATE VIRTUAL TABLE ft USING fts5(a, content=''); INSERT INTO ft(rowid, a) VALUES (1, 'x'), (2, 'x')";
+
+test.each([
+  "INSERT INTO ft(ft) VALUES ('delete-all')",
+  `INSERT INTO ft("FT") VALUES ('delete-all')`,
+  "INSERT INTO 'ft' ([ft]) VALUES ('delete-all')",
+  "INSERT INTO main.ft (ft, rowid, a) VALUES ('delete', 1, 'x')",
+  "INSERT INTO ft AS z (ft) VALUES ('delete-all')",
+  "WITH x AS (SELECT 1) INSERT INTO ft (rowid, ft) SELECT 1, 'delete-all'",
+])('a command to a full-text table is no INSERT: %s', (text) => {
+  const db = new DatabaseSync(':memory:');
+  db.exec(FULL_TEXT);
+  const found = (): number => db.prepare("SELECT * FROM ft WHERE ft MATCH 'x'").all().length;
+  for (const judge of [sqliteJudge({}), sqliteJudge({}, FULL_TEXT)])
+    expect(judge(text, 'safe_write').allowed).toBe(false);
+  expect(found()).toBe(2);
+  if (!text.includes('rowid')) {
+    db.exec(text);
+    expect(found()).toBe(0);
+  }
+  expect(sqliteJudge({}, FULL_TEXT)("INSERT INTO ft (rowid, a) VALUES (3, 'ft')", 'safe_write').reason).toBeUndefined();
+  db.close();
+});
+
+test('ROLLBACK as a conflict clause undoes what the program wrote, and is denied', () => {
+  const db = new DatabaseSync(':memory:');
+  db.exec('CREATE TABLE t (a UNIQUE); BEGIN; INSERT INTO t VALUES (1)');
+  for (const text of ['INSERT OR ROLLBACK INTO t VALUES (1)', 'UPDATE OR/**/ROLLBACK t SET a = 1']) {
+    expect(judgeOnConnection(db, text, 'safe_write', {})).toMatchObject({
+      reason: 'ROLLBACK undoes what was written before',
+    });
+    expect(judgeOnConnection(db, text.replace('ROLLBACK', 'ABORT'), 'safe_write', {}).allowed).toBe(true);
+  }
+  expect(() => db.exec('INSERT OR ROLLBACK INTO t VALUES (1)')).toThrow('UNIQUE');
+  expect(db.prepare('SELECT * FROM t').all()).toEqual([]);
+  db.close();
+});
+
+test('a pragma that is read like a table is a pragma', () => {
+  const allowed = (text: string): boolean => judgeSql(text, 'read_only', { dialect: 'sqlite' }).allowed;
+  for (const text of ['SELECT * FROM pragma_optimize', "SELECT * FROM t, PRAGMA_optimize('0xfffe')"])
+    expect(allowed(text)).toBe(false);
+  for (const text of ["SELECT * FROM pragma_table_info('t')", 'SELECT * FROM pragma_database_list'])
+    expect(allowed(text)).toBe(true);
 });
 
 test('with the schema, triggers that delete are seen', () => {
