@@ -95,7 +95,8 @@ export class ItemWindow {
     for (const { text: item, bytes } of this.#held) {
       const from = at;
       at += item.length;
-      if (bytes !== undefined) continue;
+      // Pieces of bytes are cut anywhere, and judged by themselves later on; but what begins before one may hide its beginning.
+      if (bytes !== undefined && !whole.spans.some((span) => span.start < from && span.end > from)) continue;
       const alone = this.#scanner.inspect(item);
       spans.push(...alone.spans.map((span) => ({ ...span, start: span.start + from, end: span.end + from })));
       findings.push(...alone.findings.map((one) => ({ ...one, start: one.start + from, end: one.end + from })));
