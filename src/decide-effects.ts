@@ -12,7 +12,7 @@ import type { Flags } from './model/flags.ts';
 import { decideCommand } from './policy/command.ts';
 import type { CommandOptions } from './policy/command.ts';
 import { decideEmail } from './policy/email.ts';
-import { decideFile } from './policy/file.ts';
+import { decideFile, isReserved } from './policy/file.ts';
 import { decideNetwork } from './policy/network.ts';
 import type { NetworkOptions } from './policy/network.ts';
 import { decideSql } from './policy/sql.ts';
@@ -48,6 +48,10 @@ const isWithin = (real: string, directory: string): boolean =>
 const reaches = ({ operation }: FileEffect, real: string, directory: string): boolean =>
   isWithin(real, directory) || ((operation === 'remove' || operation === 'rename') && isWithin(directory, real));
 
+/** By another name that the file system of the workspace may have for the directory of the runtime. */
+const reachesByOtherName = (beneath: string | undefined): boolean =>
+  beneath !== undefined && isReserved(beneath) && isReserved(beneath.split('/', 1)[0] ?? '');
+
 /** Written out where nothing is out of the ordinary: this is done for every path of every call. */
 const withResolution = (effect: FileEffect, resolution: Resolution): FileEffect => {
   if ('fault' in resolution || effect.derived !== undefined) return { ...effect, ...resolution };
@@ -79,7 +83,7 @@ export const compileEffectDeciders = ({ flags, workspace, protectedPaths, extras
     return (
       effect.access === 'write' &&
       resolved !== undefined &&
-      protectedPaths.some((path) => reaches(effect, resolved.real, path))
+      (protectedPaths.some((path) => reaches(effect, resolved.real, path)) || reachesByOtherName(resolved.beneath))
     );
   };
   const reason = 'writing to the journal is not allowed: a record that a tool can change proves nothing';

@@ -32,6 +32,8 @@ const close = (run: Run, stream: StreamRelease, body: Iterator<unknown, unknown,
 export const driveGenerator = (run: Run, body: Iterator<unknown, unknown, unknown>): Generator => {
   const stream = new StreamRelease(run.verdict);
   const reader = readGenerator(run, stream, body);
+  // To its first pause: a generator that was never started is ended by `return` without any clean-up.
+  reader.next();
   endWhenDropped(reader, run, stream);
   return reader;
 };
@@ -39,6 +41,7 @@ export const driveGenerator = (run: Run, body: Iterator<unknown, unknown, unknow
 function* readGenerator(run: Run, stream: StreamRelease, body: Iterator<unknown, unknown, unknown>): Generator {
   let isOpen = true;
   try {
+    yield;
     let step = body.next();
     while (step.done !== true) {
       let sent: unknown;
@@ -58,7 +61,7 @@ function* readGenerator(run: Run, stream: StreamRelease, body: Iterator<unknown,
     yield* passOn(run, stream, stream.end());
     return finishStream(run, stream, step.value);
   } catch (error) {
-    if (run.isEnded) throw error;
+    // Also where the call has ended: what is read behind its end is masked like the rest.
     return fail(run, error);
   } finally {
     if (isOpen) close(run, stream, body);
@@ -88,11 +91,24 @@ const closeLater = async (
   end(run, result === CANCELLED ? 'cancelled' : 'returned', { released: stream.released });
 };
 
-export const driveAsyncGenerator = (run: Run, body: AsyncIterator<unknown, unknown, unknown>): AsyncGenerator => {
-  const stream = new StreamRelease(run.verdict);
+export const driveAsyncGenerator = (
+  run: Run,
+  body: AsyncIterator<unknown, unknown, unknown>,
+  stream = new StreamRelease(run.verdict),
+): AsyncGenerator => {
   const reader = readAsyncGenerator(run, stream, body);
+  // To its first pause, as above.
+  void reader.next();
   endWhenDropped(reader, run, stream);
   return reader;
+};
+
+/** A generator awaits what it yields: what that comes to is what must be looked through. */
+const awaited = async (
+  pending: PromiseLike<IteratorResult<unknown, unknown>>,
+): Promise<IteratorResult<unknown, unknown>> => {
+  const { done, value } = await pending;
+  return { done: done === true, value: await value };
 };
 
 async function* readAsyncGenerator(
@@ -105,7 +121,7 @@ async function* readAsyncGenerator(
   const take = async (
     pending: Promise<IteratorResult<unknown, unknown>>,
   ): Promise<IteratorResult<unknown, unknown>> => {
-    const step = await settledOrCancelled(pending, signals);
+    const step = await settledOrCancelled(awaited(pending), signals);
     if (step === CANCELLED) {
       end(run, 'cancelled', { released: stream.released });
       throw reasonOf(signals);
@@ -113,6 +129,7 @@ async function* readAsyncGenerator(
     return step as IteratorResult<unknown, unknown>;
   };
   try {
+    yield;
     let step = await take(body.next());
     while (step.done !== true) {
       let sent: unknown;
@@ -132,7 +149,7 @@ async function* readAsyncGenerator(
     yield* passOn(run, stream, stream.end());
     return finishStream(run, stream, step.value);
   } catch (error) {
-    if (run.isEnded) throw error;
+    // Also where the call has ended: what is read behind its end is masked like the rest.
     return fail(run, error);
   } finally {
     if (isOpen) await closeLater(run, stream, body);

@@ -99,6 +99,14 @@ export class StreamRelease {
     return this.#judged(values);
   }
 
+  /** Something that stands beside the stream: judged by itself, counted with the rest. */
+  aside<T>(value: T): T {
+    const released = release(this.#verdict, value);
+    this.#add(released.detections, released.classification);
+    this.#withheld ??= released.withheld;
+    return released.value as T;
+  }
+
   /** What was found in all of it, for the record; `withheld` once something must not go on. */
   get released(): Released {
     return {
@@ -121,13 +129,7 @@ export class StreamRelease {
 
   /** Texts were judged by the windows; everything else is judged by itself. */
   #judged(values: readonly unknown[]): readonly unknown[] {
-    return values.map((value) => {
-      if (typeof value === 'string') return value;
-      const released = release(this.#verdict, value);
-      this.#add(released.detections, released.classification);
-      this.#withheld ??= released.withheld;
-      return released.value;
-    });
+    return values.map((value) => (typeof value === 'string' ? value : this.aside(value)));
   }
 
   #add(detections: readonly Detection[], classification: Classification): void {

@@ -104,7 +104,8 @@ export const recordEnded = ({ request, decision }: Verdict, ending: Ending): voi
       sink.append(entry);
     } catch (error) {
       const entries = owed.get(sink) ?? [];
-      entries.push(entry);
+      // A copy: listeners are told of the entry before it is written.
+      entries.push(structuredClone(entry));
       owed.set(sink, entries);
       events.publish({ type: 'notice', reason: 'the end of a call could not be recorded yet', error });
     }

@@ -239,6 +239,30 @@ describe('a journal', () => {
     expect(await pay.execute()).toBe(1);
   });
 
+  test('that is full for a while gets the end as it was, whatever a listener makes of the event', () => {
+    let isFull = false;
+    const append = (entry: Parameters<EventSink['append']>[0]): void => {
+      if (isFull) throw new Error('disk');
+      journal.append(entry);
+    };
+    const { act } = govern(
+      { act: () => (isFull = true) },
+      options('', {
+        audit: sink({ append, appendDurable: append }),
+        effects: none('act'),
+        onEvent: (event: { tool?: string; detections?: unknown }) => {
+          event.tool = 'another';
+          event.detections = 'none of them';
+        },
+      }),
+    );
+    expect(act()).toBe(true);
+    expect(ends()).toEqual([]);
+    isFull = false;
+    act();
+    expect(ends()).toMatchObject([{ tool: 'act', detections: [] }]);
+  });
+
   test('that answers later is no journal: nothing runs on a promise', () => {
     let ran = 0;
     // An async function fits the type of a function that returns nothing.

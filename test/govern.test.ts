@@ -353,6 +353,8 @@ describe('files', () => {
     expect(existsSync(join(workspace, '.tappass', 'audit'))).toBe(true);
     expect(blockOf(() => save('.tappass/audit/x.jsonl')).reasonCode).toBe('file.journal');
     expect(blockOf(() => save('.tappass')).reasonCode).toBe('file.journal');
+    // Another name for it where the file system folds names.
+    expect(blockOf(() => save('.tappaß/audit/x.jsonl')).reasonCode).toBe('file.journal');
   });
 });
 

@@ -33,21 +33,24 @@ const OWN_TYPES: ReadonlySet<string> = new Set(['journal-opened', 'journal-close
 
 /** Any entry, the slow and certain way. */
 export const generalText = (entry: JournalEntry, seq: number, time: string, prevHash: string): string => {
-  const taken = RESERVED.find((field) => field in entry);
+  // Read once: an accessor must not be one thing when it is looked at and another when it is written.
+  const fields = { ...entry };
+  const taken = RESERVED.find((field) => field in fields);
   if (taken !== undefined) {
     throw new TypeError(`Expected an entry without \`${taken}\`, which only the journal writes. Rename the field.`);
   }
-  if (OWN_TYPES.has(entry.type)) {
-    throw new TypeError(`Expected an entry of another type than \`${entry.type}\`, which only the journal writes.`);
+  if (OWN_TYPES.has(fields.type)) {
+    throw new TypeError(`Expected an entry of another type than \`${fields.type}\`, which only the journal writes.`);
   }
-  return canonicalize({ ...entry, seq, time, prev_hash: prevHash });
+  return canonicalize({ ...fields, seq, time, prev_hash: prevHash });
 };
 
 const REQUIRED_OF_DECIDED = 19;
 const REQUIRED_OF_ENDED = 15;
 
 const decidedText = (entry: CallDecided, seq: number, time: string, prevHash: string): string | undefined => {
-  const { args_truncated, blocked_by, flagged, ignored_flags, org, parent_call_id } = entry;
+  const { agent, agent_uuid, call_id, classification, outcome, pipeline_uuid, session_id, task_id, tool } = entry;
+  const { args_sha256, args_truncated, blocked_by, effects, flagged, ignored_flags, org, parent_call_id } = entry;
   const { reason, reason_code, rewrites, user, would_block } = entry;
   const present =
     count(args_truncated) +
@@ -62,47 +65,54 @@ const decidedText = (entry: CallDecided, seq: number, time: string, prevHash: st
     count(user) +
     count(would_block);
   // One key more is a field that this function does not know; one less, a field that is missing.
-  if (Object.keys(entry).length !== REQUIRED_OF_DECIDED + present || !isVerbatim(entry)) return undefined;
-  if (!sha256.isVerbatim(entry.args_sha256) || !basis.isVerbatim(entry.effects)) return undefined;
+  if (Object.keys(entry).length !== REQUIRED_OF_DECIDED + present) return undefined;
+  if (!lastSha256.isVerbatim(args_sha256) || !lastBasis.isVerbatim(effects)) return undefined;
+  if (!areVerbatim(agent, agent_uuid, call_id, classification, outcome, pipeline_uuid, session_id, task_id, tool)) {
+    return undefined;
+  }
   return (
-    `{"agent":"${entry.agent}","agent_uuid":"${entry.agent_uuid}","args":${canonicalize(entry.args)},"args_sha256":"${entry.args_sha256}"` +
+    `{"agent":"${agent}","agent_uuid":"${agent_uuid}","args":${canonicalize(entry.args)},"args_sha256":"${args_sha256}"` +
     optional(',"args_truncated":', args_truncated) +
     blockedText(entry) +
     optional(',"blocked_by":', blocked_by) +
-    `,"call_id":"${entry.call_id}","classification":"${entry.classification}","detections":${list(entry.detections)},"effect_list":${facts(entry.effect_list)},"effects":"${entry.effects}"` +
+    `,"call_id":"${call_id}","classification":"${classification}","detections":${list(entry.detections)},"effect_list":${facts(entry.effect_list)},"effects":"${effects}"` +
     optional(',"flagged":', flagged) +
     `,"flags":${frozen(entry.flags)}` +
     optional(',"ignored_flags":', ignored_flags) +
     optional(',"org":', org) +
-    `,"outcome":"${entry.outcome}"` +
+    `,"outcome":"${outcome}"` +
     optional(',"parent_call_id":', parent_call_id) +
-    `,"pipeline_uuid":"${entry.pipeline_uuid}","prev_hash":"${prevHash}"` +
+    `,"pipeline_uuid":"${pipeline_uuid}","prev_hash":"${prevHash}"` +
     optional(',"reason":', reason) +
     optional(',"reason_code":', reason_code) +
     (rewrites === undefined ? '' : `,"rewrites":${replacements(rewrites)}`) +
-    `,"seq":${seq},"session_id":"${entry.session_id}","steps":${steps(entry.steps)},"task_id":"${entry.task_id}","time":"${time}","tool":"${entry.tool}","type":"call-decided"` +
+    `,"seq":${seq},"session_id":"${session_id}","steps":${steps(entry.steps)},"task_id":"${task_id}","time":"${time}","tool":"${tool}","type":"call-decided"` +
     optional(',"user":', user) +
     `${optional(',"would_block":', would_block)}}`
   );
 };
 
 const endedText = (entry: CallEnded, seq: number, time: string, prevHash: string): string | undefined => {
+  const { agent, agent_uuid, call_id, classification, outcome, pipeline_uuid, session_id, task_id, tool } = entry;
   const { blocked_by, error, org, parent_call_id, reason, usage, user } = entry;
   const present =
     count(blocked_by) + count(error) + count(org) + count(parent_call_id) + count(reason) + count(usage) + count(user);
-  if (Object.keys(entry).length !== REQUIRED_OF_ENDED + present || !isVerbatim(entry)) return undefined;
+  if (Object.keys(entry).length !== REQUIRED_OF_ENDED + present) return undefined;
+  if (!areVerbatim(agent, agent_uuid, call_id, classification, outcome, pipeline_uuid, session_id, task_id, tool)) {
+    return undefined;
+  }
   return (
-    `{"agent":"${entry.agent}","agent_uuid":"${entry.agent_uuid}"` +
+    `{"agent":"${agent}","agent_uuid":"${agent_uuid}"` +
     blockedText(entry) +
     optional(',"blocked_by":', blocked_by) +
-    `,"call_id":"${entry.call_id}","classification":"${entry.classification}","detections":${list(entry.detections)},"duration_ms":${canonicalize(entry.duration_ms)}` +
+    `,"call_id":"${call_id}","classification":"${classification}","detections":${list(entry.detections)},"duration_ms":${canonicalize(entry.duration_ms)}` +
     optional(',"error":', error) +
     optional(',"org":', org) +
-    `,"outcome":"${entry.outcome}"` +
+    `,"outcome":"${outcome}"` +
     optional(',"parent_call_id":', parent_call_id) +
-    `,"pipeline_uuid":"${entry.pipeline_uuid}","prev_hash":"${prevHash}"` +
+    `,"pipeline_uuid":"${pipeline_uuid}","prev_hash":"${prevHash}"` +
     optional(',"reason":', reason) +
-    `,"seq":${seq},"session_id":"${entry.session_id}","steps":${steps(entry.steps)},"task_id":"${entry.task_id}","time":"${time}","tool":"${entry.tool}","type":"call-ended"` +
+    `,"seq":${seq},"session_id":"${session_id}","steps":${steps(entry.steps)},"task_id":"${task_id}","time":"${time}","tool":"${tool}","type":"call-ended"` +
     optional(',"usage":', usage) +
     `${optional(',"user":', user)}}`
   );
@@ -123,29 +133,40 @@ class LastVerbatim {
   }
 }
 
-const agent = new LastVerbatim();
-const agentId = new LastVerbatim();
-const basis = new LastVerbatim();
-const callId = new LastVerbatim();
-const classification = new LastVerbatim();
-const outcome = new LastVerbatim();
-const pipeline = new LastVerbatim();
-const realPath = new LastVerbatim();
-const session = new LastVerbatim();
-const sha256 = new LastVerbatim();
-const task = new LastVerbatim();
-const tool = new LastVerbatim();
+const lastAgent = new LastVerbatim();
+const lastAgentId = new LastVerbatim();
+const lastBasis = new LastVerbatim();
+const lastCallId = new LastVerbatim();
+const lastClassification = new LastVerbatim();
+const lastOutcome = new LastVerbatim();
+const lastPipeline = new LastVerbatim();
+const lastRealPath = new LastVerbatim();
+const lastSession = new LastVerbatim();
+const lastSha256 = new LastVerbatim();
+const lastTask = new LastVerbatim();
+const lastTool = new LastVerbatim();
 
-const isVerbatim = (entry: CallDecided | CallEnded): boolean =>
-  agent.isVerbatim(entry.agent) &&
-  agentId.isVerbatim(entry.agent_uuid) &&
-  callId.isVerbatim(entry.call_id) &&
-  classification.isVerbatim(entry.classification) &&
-  outcome.isVerbatim(entry.outcome) &&
-  pipeline.isVerbatim(entry.pipeline_uuid) &&
-  session.isVerbatim(entry.session_id) &&
-  task.isVerbatim(entry.task_id) &&
-  tool.isVerbatim(entry.tool);
+/** Takes texts, not the entry: what was looked at must be what is written, also where a field is an accessor. */
+const areVerbatim = (
+  agent: string,
+  agentId: string,
+  callId: string,
+  classification: string,
+  outcome: string,
+  pipeline: string,
+  session: string,
+  task: string,
+  tool: string,
+): boolean =>
+  lastAgent.isVerbatim(agent) &&
+  lastAgentId.isVerbatim(agentId) &&
+  lastCallId.isVerbatim(callId) &&
+  lastClassification.isVerbatim(classification) &&
+  lastOutcome.isVerbatim(outcome) &&
+  lastPipeline.isVerbatim(pipeline) &&
+  lastSession.isVerbatim(session) &&
+  lastTask.isVerbatim(task) &&
+  lastTool.isVerbatim(tool);
 
 const count = (value: unknown): 0 | 1 => (value === undefined ? 0 : 1);
 
@@ -217,7 +238,7 @@ const replacements = (rewrites: NonNullable<CallDecided['rewrites']>): string =>
 };
 
 /** A path stands in an event twice: as where it leads, and as what the body got. */
-const path = (text: string): string => (realPath.isVerbatim(text) ? `"${text}"` : quote(text));
+const path = (text: string): string => (lastRealPath.isVerbatim(text) ? `"${text}"` : quote(text));
 
 /**
  * Texts of objects that cannot change: the flags of a program are the same object at every call. Frozen all the way

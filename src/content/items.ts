@@ -97,7 +97,8 @@ export class ItemWindow {
     for (const item of this.#held) {
       const from = at;
       at += item.text.length;
-      if (item.bytes !== undefined) continue;
+      // Pieces of bytes are cut anywhere, and judged by themselves later on; but what begins before one may hide its beginning.
+      if (item.bytes !== undefined && !whole.spans.some((span) => span.start < from && span.end > from)) continue;
       const alone = (item.alone ??= this.#scanner.inspect(item.text));
       if (alone.findings.length === 0) continue;
       spans.push(...alone.spans.map((span) => ({ ...span, start: span.start + from, end: span.end + from })));

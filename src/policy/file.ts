@@ -7,9 +7,20 @@ const STEP = 'check_files';
 
 /**
  * The runtime's own directory, with the journal: a tool that may write the workspace must not rewrite what is
- * remembered of it. Compared without case, for file systems that do.
+ * remembered of it. Compared without case, and under the names that Windows file systems have for it besides, for file
+ * systems that do the same: dots and spaces behind it, streams, short names (as git does since CVE-2014-9390).
  */
-const RESERVED = /(?:^|\/)\.tappass(?:\/|$)/iu;
+const RESERVED = /(?:^|\/)(?:\.tappass[. ]*(?:[/:]|$)|(?:tappas|ta[0-9a-f]{4})~\d+[. ]*(?:[/:]|$))/iu;
+const NOT_PLAIN = /[^ -~]/u;
+const IGNORED = /\p{Default_Ignorable_Code_Point}/gu;
+
+/** Folded as ext4, F2FS and HFS+ do: decomposed, what cannot be seen left out, both forms of `ß` as `ss`. */
+const folded = (name: string): string =>
+  name.normalize('NFD').replaceAll(IGNORED, '').toLowerCase().toUpperCase().toLowerCase();
+
+/** Whether any file system may take this path, relative to the workspace, for one in the runtime's own directory. */
+export const isReserved = (beneath: string): boolean =>
+  RESERVED.test(beneath) || (NOT_PLAIN.test(beneath) && RESERVED.test(folded(beneath)));
 
 /**
  * `allow`: everything. `project`: reads anywhere, writes beneath the workspace, except in `.tappass`. `read_only`: reads.
@@ -69,10 +80,11 @@ const decideResolved = (effect: FileEffect, denialOf: (facts: Facts) => Denial):
   if (resolved === undefined || effect.fault !== undefined) {
     return denyRuling(STEP, 'file.unresolvable', `${nameOf(effect)}: ${effect.fault ?? 'the path was not resolved'}`);
   }
+  const isWrite = effect.access !== 'read' || accessOf(operation) !== 'read';
   const denial = denialOf({
-    isWrite: effect.access !== 'read' || accessOf(operation) !== 'read',
+    isWrite,
     isBeneath: resolved.beneath !== undefined,
-    isReserved: RESERVED.test(resolved.beneath ?? ''),
+    isReserved: isWrite && isReserved(resolved.beneath ?? ''),
     changesParent: resolved.beneath === '' && (operation === 'remove' || operation === 'rename'),
   });
   if (denial !== undefined) {

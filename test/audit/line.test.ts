@@ -193,8 +193,44 @@ describe('the text of a line', () => {
     expect(lineText({ type: 'notice', other: 1 }, 1, time, hash)).toContain('"other":1');
   });
 
+  const sly = <T extends object>(entry: T, field: keyof T, later: unknown, after: number): T => {
+    let reads = 0;
+    const first = entry[field];
+    const get = (): unknown => ((reads += 1) > after ? later : first);
+    return Object.defineProperty(entry, field, { get, enumerable: true });
+  };
+
+  test.each([
+    ['call-decided', decided],
+    ['call-ended', ended],
+  ] as const)(
+    'writes of a %s what it looked at, whichever field answers otherwise when it is read again',
+    (_type, make) => {
+      for (const field of Object.keys(make()) as (keyof ReturnType<typeof make>)[]) {
+        for (let after = 0; after < 4; after += 1) {
+          let text = '{}';
+          try {
+            text = lineText(sly(make(), field, 'x","seq":99,"z":"', after), 1, time, hash);
+          } catch {
+            // Refused is as good.
+          }
+          expect(text).toBe(canonicalize(JSON.parse(text)));
+        }
+      }
+    },
+  );
+
   test.each(['journal-opened', 'journal-closed', 'checkpoint'] as const)('refuses a %s from outside', (type) => {
     expect(() => lineText({ type }, 1, time, hash)).toThrow(/which only the journal writes/);
+    for (let after = 0; after < 5; after += 1) {
+      let text = '';
+      try {
+        text = lineText(sly<JournalEntry>({ type: 'notice' }, 'type', type, after), 1, time, hash);
+      } catch {
+        // Refused is as good.
+      }
+      expect(text).not.toContain(type);
+    }
   });
 
   test('refuses what JSON cannot hold, and says where', () => {

@@ -78,6 +78,41 @@ test('the directory of the runtime may be read but not changed: the journal is i
   expect(outcome(effect('write', beside), 'project')).toBe('allow');
 });
 
+test('nor under any name that a file system which folds names has for it', () => {
+  const names = [
+    '.TAPPASS',
+    '.tappaß',
+    '.TAPPAẞ',
+    '.tappa\u017fs',
+    '.tap\u200cpass',
+    '.tappass\ufeff',
+    '.t\u00adappass',
+  ];
+  const ofWindows = ['.tappass.', '.tappass . ', '.tappass::$INDEX_ALLOCATION', 'TAPPAS~1', 'tappas~12', 'TA3F0C~1'];
+  for (const name of [...names, ...ofWindows]) {
+    for (const beneath of [name, `${name}/audit/1.jsonl`, `sub/${name}/x`]) {
+      const resolved = { real: `/ws/${beneath}`, exists: false, beneath };
+      expect(decideFile(effect('write', resolved), 'project')).toMatchObject({ code: 'file.reserved' });
+      expect(outcome(effect('read', resolved), 'project')).toBe('allow');
+    }
+  }
+  const others = [
+    '.tappäss',
+    'tappass',
+    '.tappass.bak',
+    '.tappasses/x',
+    'x.tappass',
+    'straße',
+    'TAPE~1',
+    'notes~1',
+    '漢字',
+  ];
+  for (const beneath of others) {
+    const resolved = { real: `/ws/${beneath}`, exists: false, beneath };
+    expect(outcome(effect('write', resolved), 'project')).toBe('allow');
+  }
+});
+
 test.each(['', 'Project', 'readonly', 'ALLOW', 'toString', undefined, null, 1])('the flag %j denies', (flag) => {
   expect(decideFile(effect('read', INSIDE), flag as FilesFlag)).toMatchObject({
     outcome: 'deny',

@@ -1,0 +1,76 @@
+/** Door-internal: streams of `node:stream`, governed as they are read: in the same mode and encoding. */
+import { Duplex, Readable, Transform } from 'node:stream';
+import { driveAsyncGenerator } from './drive.ts';
+import type { Run } from './ending.ts';
+import { end, fail } from './ending.ts';
+import { StreamRelease } from './fulfil.ts';
+
+/** Of what can be iterated: streams of packages as well (`readable-stream`), which are of no class of ours. */
+export const isNodeStream = (result: object): result is Readable => {
+  const { pipe, on, destroy } = result as Partial<Readable>;
+  return [pipe, on, destroy].every((method) => typeof method === 'function');
+};
+
+/** Texts that stand for bytes: what they say is in the bytes. */
+const OF_BYTES: ReadonlySet<string> = new Set(['hex', 'base64', 'base64url']);
+
+const isPremature = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE';
+
+export const driveNode = (run: Run, body: Readable): Readable => {
+  const { readableObjectMode: objectMode, readableEncoding: encoding } = body;
+  const stream = new StreamRelease(run.verdict);
+  const chunks = body[Symbol.asyncIterator]();
+  const isCoded = !objectMode && encoding !== null && OF_BYTES.has(encoding);
+  const source = isCoded ? decoded(chunks, encoding) : chunks;
+  const pieces = driveAsyncGenerator(run, source, stream);
+  const fulfilRead = async (): Promise<void> => {
+    try {
+      const { done, value } = (await pieces.next()) as IteratorResult<unknown, unknown>;
+      if (done === true) reader.push(null);
+      else if (typeof value === 'string' && encoding !== null) reader.push(value, encoding);
+      else reader.push(value);
+    } catch (error) {
+      // One that was destroyed without an error only closes.
+      reader.destroy(isPremature(error) && body.errored === null ? undefined : (error as Error));
+    }
+  };
+  const letGo = async (): Promise<void> => {
+    end(run, 'returned', { released: stream.released });
+    // The body itself: the generator may be waiting for a chunk that never comes.
+    if (!body.readableEnded) body.destroy();
+    try {
+      await pieces.return(undefined);
+    } catch {
+      // The call has ended, and nobody reads on.
+    }
+  };
+  const reader: Readable = new Readable({
+    objectMode,
+    ...(encoding !== null && { encoding }),
+    read: () => {
+      void fulfilRead();
+    },
+    destroy: (error, done) => {
+      void letGo();
+      done(error);
+    },
+  });
+  // Also before anybody reads, and after: without a listener the error would end the process.
+  body.on('error', (error) => {
+    if (run.isEnded) return;
+    try {
+      fail(run, error);
+    } catch (masked) {
+      reader.destroy(masked as Error);
+    }
+  });
+  // What a Transform reads is written by the body; what is written to a socket is written by the caller.
+  return body instanceof Duplex && !(body instanceof Transform) && body.writable
+    ? Duplex.from({ readable: reader, writable: body })
+    : reader;
+};
+
+async function* decoded(chunks: AsyncIterator<unknown>, encoding: BufferEncoding): AsyncGenerator {
+  for await (const chunk of { [Symbol.asyncIterator]: () => chunks }) yield Buffer.from(chunk as string, encoding);
+}
