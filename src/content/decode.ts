@@ -84,13 +84,26 @@ interface Room {
   readonly places: Uint32Array;
 }
 const roomOf = (size: number): Room => ({ bytes: new Uint8Array(size), places: new Uint32Array(size) });
-/** Runs that are not longer share one room: a text may hold very many of them. */
+/** Runs that are not longer share one room, unless it is in use: a text may hold very many, and a detector may scan others. */
 const SHARED = 65_536;
 const shared = roomOf(SHARED);
+let inUse = false;
+const roomFor = (size: number): Room => (size <= SHARED && !inUse ? shared : roomOf(size));
+
+/** Hands a run over, its room kept from others meanwhile. */
+const handOver = (run: DecodedRun, found: (run: DecodedRun) => void): void => {
+  const before = inUse;
+  inUse = true;
+  try {
+    found(run);
+  } finally {
+    inUse = before;
+  }
+};
 
 const decodeBase64 = (text: string, from: number, to: number): DecodedRun => {
   const size = Math.ceil(((to - from) * 3) / 4) + 1;
-  const { bytes, places } = size <= SHARED ? shared : roomOf(size);
+  const { bytes, places } = roomFor(size);
   let bits = 0;
   let held = 0;
   let count = 0;
@@ -131,7 +144,7 @@ const latin = (bytes: Uint8Array, count: number): string => {
 
 const decodeHex = (text: string, from: number, to: number): DecodedRun | undefined => {
   const count = (to - from) >> 1;
-  const { bytes } = count <= SHARED ? shared : roomOf(count);
+  const { bytes } = roomFor(count);
   let strange = 0;
   let following = 0;
   for (let index = 0; index < count; index += 1) {
@@ -206,13 +219,13 @@ const decodeRun = (text: string, start: number, end: number, found: (run: Decode
   const hex = hexStart(text, start, end);
   if (end - hex >= 24) {
     const run = decodeHex(text, hex + ((end - hex) % 2), end);
-    if (run !== undefined) found(run);
+    if (run !== undefined) handOver(run, found);
     if (hex === start) return;
   }
   // A path or a name may be glued in front, so the run may begin at any of four phases.
   for (let phase = 0; phase < 4; phase += 1) {
     if (holdsText(text, start + phase, end)) {
-      found(decodeBase64(text, start + phase, end));
+      handOver(decodeBase64(text, start + phase, end), found);
       return;
     }
   }

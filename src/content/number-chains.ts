@@ -57,6 +57,8 @@ export class NumberChain {
   readonly firsts = new Int32Array(LONGEST_CHAIN + 1);
   /** Values 0 … 9, of all groups in a row. */
   readonly digits = new Uint8Array(LONGEST_CHAIN * WIDEST);
+  /** Digits that are dialled of some groups: room for one telephone number. */
+  readonly dialled = new Uint8Array(LONGEST_CHAIN);
   #follows = UNKNOWN;
 
   /** Reads the chain whose first digit is at `start`. Returns how many digits it has. */

@@ -10,13 +10,27 @@ import { matchIdentityDigits, matchIdentityToken, matchMac } from './pii-identit
 import { matchPhone } from './pii-phone.ts';
 import type { TextView } from './text-view.ts';
 
-/** One for the process: scanning is synchronous, and no rule scans another text while it looks at a chain. */
+/** One for the process, unless it is in use: a telephone check may scan another text. */
 const shared = new NumberChain();
+let inUse = false;
 
 const kind = (text: string, index: number): number => KINDS[text.charCodeAt(index)] ?? 0;
 
 /** Walks all digits of the text. */
 export const matchNumbers = (view: TextView): void => {
+  if (inUse) {
+    walkDigits(view, new NumberChain());
+    return;
+  }
+  inUse = true;
+  try {
+    walkDigits(view, shared);
+  } finally {
+    inUse = false;
+  }
+};
+
+const walkDigits = (view: TextView, chain: NumberChain): void => {
   const { text } = view;
   const { length } = text;
   for (let at = 0; at < length; at += 1) {
@@ -40,7 +54,7 @@ export const matchNumbers = (view: TextView): void => {
         continue;
       }
     }
-    at = matchChain(view, at) - 1;
+    at = matchChain(view, chain, at) - 1;
   }
 };
 
@@ -57,9 +71,8 @@ const isExtension = (text: string, start: number, end: number): boolean => {
 const isGlued = (text: string, start: number): boolean =>
   start > 0 && (kind(text, start - 1) & (ALNUM | UNDERSCORE)) !== 0;
 
-const matchChain = (view: TextView, start: number): number => {
+const matchChain = (view: TextView, chain: NumberChain, start: number): number => {
   const { text } = view;
-  const chain = shared;
   const digits = chain.read(text, start);
   // The shortest of all is a telephone of six digits; an IPv4 address may have four, in as many groups.
   if (digits < 6 && chain.count < 4) return chain.end();

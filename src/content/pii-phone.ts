@@ -134,11 +134,10 @@ const maybeNational = (chain: NumberChain, from: number, width: number): boolean
   return width === 3 ? third === 4 || third === 2 : third === 3;
 };
 
-const dialled = new Uint8Array(MOST_DIGITS);
-
 /** With `skipped` digits of `00` in front, or none after a plus. */
 const matchInternational = (view: TextView, chain: NumberChain, from: number, skipped: number): number => {
   const { text, phoneCheck } = view;
+  const { dialled } = chain;
   const most = groupsOf(chain, from);
   let length = 0;
   for (let index = from; index < from + most; index += 1) {

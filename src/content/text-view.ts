@@ -5,12 +5,10 @@ import type { PhoneCheck } from './pii-phone.ts';
 import type { Emit } from './spans.ts';
 
 /**
- * How much of its values is judged in any text, besides its own length: values stand beside each other in honest texts, and
- * over each other in texts that are made to cost.
+ * So many characters of values are judged in any text, besides twice its length: values stand beside each other in honest
+ * texts, or one in the other; texts that are made to cost lay them all over each other.
  */
 const JUDGED = 200_000;
-/** What judging a value costs besides its length. */
-const PER_VALUE = 16;
 
 /** Alphabets are asked for by a handful of rules: each has a place of its own in the memory of a view. */
 const slots = new Uint8Array(8_192);
@@ -64,7 +62,7 @@ export class TextView {
 
   constructor(text: string, emit: Emit, options: ViewOptions, topics: number) {
     this.text = text;
-    this.#toJudge = JUDGED + text.length;
+    this.#toJudge = JUDGED + 2 * text.length;
     this.emit = emit;
     this.topics = new Topics(topics);
     this.phoneCheck = options.phoneCheck;
@@ -74,7 +72,7 @@ export class TextView {
 
   /** False when more has been judged than any honest text asks for: from then on, what could be a secret is one. */
   judge(length: number): boolean {
-    this.#toJudge -= length + PER_VALUE;
+    this.#toJudge -= length;
     return this.#toJudge > 0;
   }
 

@@ -307,6 +307,18 @@ await addSpeed('1 KB of arguments, clean', 'tappass both', 1_000, () => scanner.
 await addSpeed('10 KB result, clean', 'tappass both', JSON.stringify(result).length, () => scanner.transform(result));
 await addSpeed('1 MB of prose, clean', 'tappass secrets', MB, () => secretsOnly.scanText(clean));
 await addSpeed('1 MB of prose, clean', 'tappass both', MB, () => scanner.scanText(clean));
+const access = (index: number): string =>
+  `10.4.${index % 256}.${(index * 7) % 256} - - [21/Nov/2026:16:${10 + (index % 50)}:${10 + (index % 49)} +0000] "GET /items/${index * 31} HTTP/1.1" 200 ${index * 97} "-" "curl/8.5.0"\n`;
+const measures = (index: number): string =>
+  `${index * 7_919},${index / 100},${index * 104_729},2026-11-${10 + (index % 20)},${index % 100}\n`;
+for (const [what, line] of [
+  ['an access log', access],
+  ['a table of numbers', measures],
+] as const) {
+  let log = '';
+  for (let index = 0; log.length < MB; index += 1) log += line(index);
+  await addSpeed(`1 MB of ${what}`, 'tappass both', MB, () => scanner.scanText(log));
+}
 const tenth = clean.slice(0, MB / 10);
 for (const detector of [...secretPeers, ...piiPeers])
   await addSpeed('100 KB of prose, clean', detector.name, MB / 10, () => detector.find(tenth));

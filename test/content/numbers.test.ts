@@ -15,6 +15,9 @@ import { TextView } from '../../src/content/text-view.ts';
 import { SOURCES, textOf } from '../bench/worst-texts.ts';
 import { matchNumbers as plainNumbers } from './reference-numbers.ts';
 
+const DIGITS = '0123456789'.split('');
+const CAPITALS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'.split('');
+
 const topics = compileKeywords(TOPIC_TRIGGERS.map(({ word }) => word));
 
 const found = (text: string, label: number, search: (view: TextView) => void): readonly Span[] => {
@@ -32,12 +35,9 @@ const found = (text: string, label: number, search: (view: TextView) => void): r
 const sources = fc.array(fc.constantFrom(...SOURCES), { minLength: 1, maxLength: 5 });
 /** Digits, what stands between them, and some letters: shapes that nobody thought of. */
 const noise = fc
-  .array(
-    fc.constantFrom(...'0123456789', ...'0123456789', ' ', '-', '.', '/', '(', ') ', '+', 'x', 'A', 'd', ' tel ', ':'),
-    {
-      maxLength: 60,
-    },
-  )
+  .array(fc.constantFrom(...DIGITS, ...DIGITS, ' ', '-', '.', '/', '(', ') ', '+', 'x', 'A', 'd', ' tel ', ':'), {
+    maxLength: 60,
+  })
   .map((parts) => parts.join(''));
 
 test('what the quick search finds is what the plain one finds', () => {
@@ -76,7 +76,7 @@ test('a chain of more groups than are looked at together hides nothing that the 
 
 test('every token that a rule can match has one of the shapes of that rule', () => {
   const token = fc.string({
-    unit: fc.constantFrom(...'0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ'),
+    unit: fc.constantFrom(...DIGITS, ...CAPITALS),
     minLength: 8,
     maxLength: 36,
   });
@@ -107,14 +107,14 @@ test('every token that a rule can match has one of the shapes of that rule', () 
 });
 
 test('check digits agree with long division and with published examples', () => {
-  const digits = fc.string({ unit: fc.constantFrom(...'0123456789'), minLength: 2, maxLength: 18 });
+  const digits = fc.string({ unit: fc.constantFrom(...DIGITS), minLength: 2, maxLength: 18 });
   fc.assert(
     fc.property(digits, (text) => {
       let rest = 0;
       for (const character of text) rest = mod97Step(rest, character.charCodeAt(0));
       expect(rest).toBe(Number(BigInt(text) % 97n));
       const doubled = Array.from(text)
-        .reverse()
+        .toReversed()
         .map((digit, at) => (at % 2 === 1 ? String(Number(digit) * 2) : digit))
         .join('');
       const sum = Array.from(doubled).reduce((total, digit) => total + Number(digit), 0);
@@ -185,4 +185,44 @@ test('a name says the same in whichever way its words are put together', () => {
         expect(secretName(form)).toBe(said);
     }),
   );
+});
+
+test('detectors and telephone checks that scan by themselves do not disturb the scan they are part of', () => {
+  const inner = createContentScanner({ pii: 'mask' });
+  const other = btoa('nothing here but a number, 123-45-6780, and an end').repeat(3);
+  const busy = createContentScanner({
+    pii: 'mask',
+    phoneCheck: () => inner.scanText('1-2-3-4 5 6 7 8 415-555-0132').length > 0,
+    detectors: [
+      {
+        type: 'CODE',
+        find: (text) => {
+          inner.scanText(other);
+          return Array.from(text.matchAll(/CODE-\d+/gu), ({ index, 0: { length } }) => ({
+            start: index,
+            end: index + length,
+          }));
+        },
+      },
+    ],
+  });
+  const plain = createContentScanner({
+    pii: 'mask',
+    detectors: [
+      {
+        type: 'CODE',
+        find: (text) =>
+          Array.from(text.matchAll(/CODE-\d+/gu), ({ index, 0: { length } }) => ({
+            start: index,
+            end: index + length,
+          })),
+      },
+    ],
+  });
+  for (const text of [
+    btoa('before it CODE-12345 and CODE-777 after it'),
+    '+1 415 555 0132 460-89-9847 +44 20 7946 0958',
+    'CODE-1',
+  ])
+    expect(busy.transformText(`x ${text} y`)).toEqual(plain.transformText(`x ${text} y`));
 });
