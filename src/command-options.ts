@@ -32,13 +32,13 @@ export type AllowDegraded = readonly string[];
 /** A journal, or where to open one: an accepted gap, and every lock-down, is written there before anything happens. */
 export type AuditOption = EventSink | JournalSettings;
 
-/** Throws when it cannot be opened: what is to be recorded does not happen unrecorded. */
-export const requireAudit = (audit: unknown): EventSink | undefined => {
+/** Opened when there is something to say; that throws when it cannot be: what is to be recorded does not happen unrecorded. */
+export const requireAudit = (audit: unknown): (() => EventSink) | undefined => {
   if (audit === undefined) return undefined;
   if (typeof audit !== 'object' || audit === null) {
     throw misuse(`Expected \`audit\` to be a journal or {dir, durability}, got ${shown(audit)}`);
   }
-  return sinkOf(audit as AuditOption);
+  return () => sinkOf(audit as AuditOption);
 };
 
 /** Most that any limit may ask for; beyond it a number is a mistake. */

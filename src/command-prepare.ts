@@ -71,7 +71,7 @@ export interface PreparedCommand {
   readonly allowDegraded: AllowDegraded;
   /** The caller has set a limit on memory or processes, beyond those that every tier has. */
   readonly bounded: boolean;
-  readonly sink: EventSink | undefined;
+  readonly openSink: (() => EventSink) | undefined;
   /** Compiled on demand: a program that cannot be found is refused before a profile is asked about it. */
   compile(program: string): Pick<ResolvedProgram, 'profile' | 'degraded'>;
 }
@@ -88,7 +88,7 @@ export const prepareCommand = (argv: readonly string[], options: ConfinedOptions
   const timeoutMs = requireTimeout(options.timeoutMs);
   const connect = requireConnect(options.network);
   const allowDegraded = requireNames('allowDegraded', options.allowDegraded);
-  const sink = requireAudit(options.audit);
+  const openSink = requireAudit(options.audit);
   const { profile } = currentProfile(options.profile ?? tier);
   const path = cleanPath(process.env['PATH'], workspace);
   const identity = identityFor(workspace);
@@ -105,7 +105,7 @@ export const prepareCommand = (argv: readonly string[], options: ConfinedOptions
     directories,
     identity,
     allowDegraded,
-    sink,
+    openSink,
     bounded: limits.memoryMb !== undefined || limits.pids !== undefined,
     compile: (program) => {
       const result = compileProfile(profile, {
@@ -182,8 +182,9 @@ export const start = async (
   { program, profile, degraded }: ResolvedProgram,
   stdio?: LaunchOptions['stdio'],
 ): Promise<Launched> => {
-  if (degraded.length > 0 && prepared.sink !== undefined) {
-    prepared.sink.append({
+  const sink = degraded.length > 0 ? prepared.openSink?.() : undefined;
+  if (sink !== undefined) {
+    sink.append({
       type: 'notice',
       reason: `${program} runs under tier ${prepared.tier} without ${degraded.map(({ layer }) => layer).join(', ')}`,
       tier: prepared.tier,
@@ -191,7 +192,7 @@ export const start = async (
       digest: profile.digest,
       degraded,
     });
-    await prepared.sink.settled();
+    await sink.settled();
   }
   try {
     return await launchConfined({

@@ -80,7 +80,7 @@ export const secure = (tier: Tier | SecureOptions = {}): SecureReport => {
   const outer = outerTier();
   requireNarrowing(asked, outer, site);
 
-  const sink = requireAudit(options.audit);
+  const openSink = requireAudit(options.audit);
   const { profile, degraded } = compileFor(asked, options);
   const before = lockState();
   if (before !== undefined) {
@@ -88,6 +88,7 @@ export const secure = (tier: Tier | SecureOptions = {}): SecureReport => {
     const wider = wideningOf(before.profile, profile);
     if (wider !== undefined) throw widened(asked, before.tier, before.site, site, wider);
   }
+  const sink = openSink?.();
   const record = (outcome: string, facts: object): void =>
     sink?.appendDurable({
       type: 'lock-down',

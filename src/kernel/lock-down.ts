@@ -123,8 +123,9 @@ const PROBES = ['/', '/proc', '/sys', '/boot', '/mnt', '/media', '/srv', '/root'
  * process that is confined already none may be open any more; then what counts is that it stays so.
  */
 const findProbe = ({ paths }: CompiledLandlock, confined: boolean): string => {
-  const uncovered = PROBES.filter((path) => exists(path) && !paths.some((rule) => isWithin(path, rule.path)));
-  const probe = uncovered.find(opens) ?? (confined ? uncovered[0] : undefined);
+  const isUncovered = (path: string): boolean => exists(path) && !paths.some((rule) => isWithin(path, rule.path));
+  const probe =
+    PROBES.find((path) => isUncovered(path) && opens(path)) ?? (confined ? PROBES.find(isUncovered) : undefined);
   if (probe !== undefined) return probe;
   throw new LockDownFailure(
     'proof',
