@@ -61,7 +61,7 @@ export interface HostCode {
 /** Throws CannotLock. */
 export const startLockedHost = (code: HostCode = ownCode()): StartedHost => {
   const profile = compiled('isolate-host', code, false);
-  let take = (_: Buffer): void => {};
+  let take: (chunk: Buffer) => void = () => {};
   const launched = launchOrRefuse({
     profile,
     program: process.execPath,
