@@ -72,7 +72,8 @@ export class IsolateHost {
   constructor(started: StartedHost, events: HostEvents) {
     this.#started = started;
     this.#events = events;
-    started.output.on('data', (chunk: Buffer) => this.#receive(chunk));
+    if (started.onOutput === undefined) started.output.on('data', (chunk: Buffer) => this.#receive(chunk));
+    else started.onOutput((chunk) => this.#receive(chunk));
     started.errors.on('data', (chunk: Buffer) => {
       if (this.#stderr.length < 4096) this.#stderr += chunk.toString('latin1').slice(0, 4096);
     });
@@ -262,7 +263,11 @@ export class IsolateHost {
   }
 
   #send(message: unknown): void {
-    if (!this.#dead && this.#started.input.writable) this.#started.input.write(encodeFrame(message));
+    const { input, writeNow } = this.#started;
+    if (this.#dead || !input.writable) return;
+    const frame = encodeFrame(message);
+    const rest = writeNow?.(frame) ?? frame;
+    if (rest.length > 0) input.write(rest);
   }
 
   #end(id: number, end: HostEnd): void {

@@ -3,7 +3,7 @@
  * lets it read its own code, and is told the profile `isolate-guest`, which it puts on itself before it takes a guest.
  */
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { dirname, extname, join } from 'node:path';
@@ -27,9 +27,16 @@ const ENTRY = join(HERE, `entry${extname(import.meta.filename)}`);
  */
 const NODE_FLAGS = ['--no-node-snapshot', '--disable-sigusr1', '--liftoff-only', '--no-warnings'] as const;
 
+/** Longest piece of a message that is read at one time. */
+const READ_BYTES = 64 * 1024;
+
 export interface StartedHost {
   readonly input: Writable;
+  /** Writes past `input` what the pipe takes at once, and returns the rest. */
+  readonly writeNow?: (frame: Buffer) => Buffer;
   readonly output: Readable;
+  /** Where what comes out is to be taken from here, not from the stream: chunks that are overwritten by the next. */
+  readonly onOutput?: (take: (chunk: Buffer) => void) => void;
   readonly errors: Readable;
   /** Sent first: what the host puts on itself. Absent when it runs unlocked. */
   readonly lock?: LockMessage;
@@ -54,6 +61,7 @@ export interface HostCode {
 /** Throws CannotLock. */
 export const startLockedHost = (code: HostCode = ownCode()): StartedHost => {
   const profile = compiled('isolate-host', code, false);
+  let take: (chunk: Buffer) => void = () => {};
   const launched = launchOrRefuse({
     profile,
     program: process.execPath,
@@ -63,13 +71,32 @@ export const startLockedHost = (code: HostCode = ownCode()): StartedHost => {
     sealed: true,
     // A namespace of pids would hide from us which process to watch; without Landlock's scope it is what keeps signals in.
     namespaces: profile.landlock.scoped === 0n ? profile.namespaces : [],
+    onStdout: {
+      buffer: Buffer.allocUnsafeSlow(READ_BYTES),
+      callback: (length, buffer) => {
+        take((buffer as Buffer).subarray(0, length));
+        return true;
+      },
+    },
   });
   const { stdin, stdout, stderr } = launched;
   try {
     if (stdin === undefined || stdout === undefined || stderr === undefined) throw new CannotLock('it has no pipes');
     return {
       input: stdin,
+      writeNow: (frame) => {
+        if (stdin.destroyed || stdin.writableLength > 0) return frame;
+        try {
+          return frame.subarray(writeSync(launched.stdinFd, frame));
+        } catch {
+          // Full, which the stream waits for; or broken, which it tells.
+          return frame;
+        }
+      },
       output: stdout,
+      onOutput: (taker) => {
+        take = taker;
+      },
       errors: stderr,
       // While the host loads: it needs this only then.
       lock: lockMessage(compiled('isolate-guest', code, true), code),

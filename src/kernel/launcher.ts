@@ -3,7 +3,7 @@
  * of Node's page tables, which is why a sandboxed start is quicker than Node's own (test/bench/launch.bench.ts).
  */
 import { constants } from 'node:os';
-import { Socket } from 'node:net';
+import { Socket, type OnReadOpts } from 'node:net';
 import { loadAddon, nativeFile } from '../native/addon.ts';
 import type { NativeAddon } from '../native/addon.ts';
 import type { CompiledProfile, Namespace } from './compiled.ts';
@@ -28,6 +28,8 @@ export interface LaunchOptions {
   readonly group?: GroupOrders;
   /** Descriptors to pass on, or a new pipe for each `undefined`. */
   readonly stdio?: readonly [number | undefined, number | undefined, number | undefined];
+  /** Takes what comes out of a new pipe for `stdout`, in a buffer that is used again, in place of that stream. */
+  readonly onStdout?: OnReadOpts;
 }
 
 /** In the order of `enum step` in launcher.h; the first is 1. */
@@ -82,6 +84,8 @@ export type LaunchEnd =
 
 export interface Launched {
   readonly stdin: Socket | undefined;
+  /** The descriptor of `stdin`, its own until it is destroyed; -1 without it. */
+  readonly stdinFd: number;
   readonly stdout: Socket | undefined;
   readonly stderr: Socket | undefined;
   /** True once the program has been started inside; false when it never will be. Never rejects. */
@@ -150,7 +154,8 @@ export const launch = (options: LaunchOptions): Launched => {
   const channel = new Socket({ fd: control, readable: true, writable: true });
   return {
     stdin: pipeEnd(stdin, false),
-    stdout: pipeEnd(stdout, true),
+    stdinFd: stdin,
+    stdout: pipeEnd(stdout, true, options.onStdout),
     stderr: pipeEnd(stderr, true),
     ...listen(channel, () => reap(addon, pid)),
     signal: (signal) => void channel.write(Uint8Array.of(constants.signals[signal])),
@@ -169,8 +174,8 @@ const requireAddon = (): Required<Pick<NativeAddon, 'startLauncher' | 'sendOrder
   return { startLauncher, sendOrders, reapLauncher };
 };
 
-const pipeEnd = (fd: number, readable: boolean): Socket | undefined =>
-  fd < 0 ? undefined : new Socket({ fd, readable, writable: !readable });
+const pipeEnd = (fd: number, readable: boolean, onread?: OnReadOpts): Socket | undefined =>
+  fd < 0 ? undefined : new Socket({ fd, readable, writable: !readable, ...(onread === undefined ? {} : { onread }) });
 
 const listen = (channel: Socket, onEnd: () => void): Pick<Launched, 'started' | 'ended'> => {
   const started = Promise.withResolvers<boolean>();

@@ -274,6 +274,52 @@ describe('invariant 4: nothing of a guest runs after its end', () => {
     expect(calls).toBe(atEnd);
   });
 
+  test('guests side by side have each their own console, tools, timers and input', async () => {
+    const runs = Array.from({ length: 12 }, (_, index) => {
+      const name = `mine${index}`;
+      const tools = governed({ [name]: () => index });
+      const source = `console.log(input); setTimeout(() => console.log(input), 5);
+        await new Promise((r) => setTimeout(r, 15));
+        [Object.keys(tools), await tools.${name}()]`;
+      return run(source, { tools, input: name });
+    });
+    for (const [index, result] of (await Promise.all(runs)).entries()) {
+      const name = `mine${index}`;
+      expect(result).toMatchObject({ value: [[name], index], usage: { toolCalls: 1 } });
+      expect(result.logs.map(({ text }) => text)).toEqual([name, name]);
+    }
+  });
+
+  test('what one was allowed, another that was prepared beside it is not', async () => {
+    for (let round = 0; round < 4; round += 1) {
+      expect(await run('eval("1 + 1")', { allow: ['eval'] })).toMatchObject({ value: 2 });
+      expect((await run('typeof eval + typeof WebAssembly')).value).toBe('undefinedundefined');
+      expect((await run('typeof WebAssembly', { allow: ['wasm'], memoryMb: 32 })).value).toBe('object');
+    }
+  });
+
+  test('an abort at any moment ends its own call once, and the next one is whole', async () => {
+    for (let round = 0; round < 40; round += 1) {
+      const controller = new AbortController();
+      const aborted = run('await new Promise((r) => setTimeout(r, 50)); 1', { signal: controller.signal });
+      const beside = run(String(round));
+      if (round % 4 === 1) await Promise.resolve();
+      if (round % 4 === 2) await new Promise((resolve) => setImmediate(resolve));
+      if (round % 4 === 3) await new Promise((resolve) => setTimeout(resolve, 1));
+      controller.abort();
+      expect(await aborted).toMatchObject({ status: 'error', error: { name: 'AbortError' } });
+      expect(await beside).toMatchObject({ value: round });
+    }
+  });
+
+  test('a guest that is slow to be thrown away keeps nobody waiting for its end', async () => {
+    const heavy = 'globalThis.kept = Array.from({ length: 5e5 }, (_, i) => ({ i, text: "x" + i })); kept.length';
+    for (let round = 0; round < 4; round += 1) {
+      expect(await run(heavy)).toMatchObject({ value: 5e5 });
+      expect(await run('typeof kept')).toMatchObject({ value: 'undefined' });
+    }
+  });
+
   test('guests share nothing: neither globals nor prototypes', async () => {
     await run('globalThis.left = 1; Object.prototype.left = 2; Array.prototype.push = () => 3; 1');
     for (let round = 0; round < 6; round += 1) {

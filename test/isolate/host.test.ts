@@ -119,6 +119,24 @@ describe('a hostile host is killed, and its guest ends as crashed', () => {
     expect(ends).toMatchObject([{ status: 'crashed' }]);
   });
 
+  test('a guest that dies before it has a run ends its neighbours as crashed', () => {
+    const { sayFrame, ends, start } = begun();
+    start();
+    sayFrame({ type: 'memory', runs: [] });
+    expect(ends.map(({ status }) => status)).toEqual(['crashed', 'crashed']);
+  });
+
+  test('one that says it is haunted takes no more, ends its guests as they end, and blames nobody when it dies', () => {
+    const { sayFrame, ends, start, host, kills } = begun();
+    sayFrame({ type: 'haunted' });
+    expect([host.isReady, kills()]).toEqual([false, 0]);
+    start();
+    sayFrame(END);
+    expect(ends).toMatchObject([{ status: 'ok' }]);
+    host.kill('V8 ran out of memory');
+    expect(ends).toMatchObject([{ status: 'ok' }, { status: 'crashed' }]);
+  });
+
   test('blaming a neighbour ends both, and nobody twice', () => {
     const { sayFrame, ends, start } = begun();
     start();
