@@ -41,13 +41,17 @@ beforeEach(async () => {
     CREATE TABLE plain (id int PRIMARY KEY, n int); INSERT INTO plain VALUES (1, 1);
     CREATE TABLE deleting (id int); CREATE TABLE emptying (id int); CREATE TABLE dropping (id int);
     CREATE TABLE late (id int); CREATE TABLE ruled (id int); CREATE TABLE scratching (id int);
-    CREATE TABLE replacing (id int); CREATE TABLE viaview (id int); CREATE TABLE doomed (id int);
+    CREATE TABLE replacing (id int); CREATE TABLE remaking (id int); CREATE TABLE making (id int); CREATE TABLE refreshing (id int); CREATE TABLE doomed (id int);
+    CREATE MATERIALIZED VIEW summary AS SELECT count(*) FROM kept;
     ${trigger('deleting', 'TRIGGER t AFTER INSERT', 'DELETE FROM kept WHERE id = 1;')}
     ${trigger('emptying', 'TRIGGER t BEFORE INSERT', 'TRUNCATE kept;')}
     ${trigger('dropping', 'TRIGGER t BEFORE INSERT', 'DROP TABLE doomed;')}
     ${trigger('late', 'CONSTRAINT TRIGGER t AFTER INSERT', 'DELETE FROM kept WHERE id = 2;')}
     ${trigger('replacing', 'TRIGGER t AFTER INSERT', 'DELETE FROM kept; INSERT INTO kept SELECT generate_series(11, 19);')}
-    ${trigger('scratching', 'TRIGGER t BEFORE INSERT', 'CREATE TEMP TABLE scratch (a int) ON COMMIT DROP; INSERT INTO scratch VALUES (1);')}
+    ${trigger('scratching', 'TRIGGER t BEFORE INSERT', 'CREATE TEMP TABLE scratch (a int) ON COMMIT DROP; INSERT INTO scratch VALUES (1); DELETE FROM scratch;')}
+    ${trigger('making', 'TRIGGER t AFTER INSERT', 'CREATE TABLE made (a int); INSERT INTO made VALUES (1); DROP TABLE made;')}
+    ${trigger('remaking', 'TRIGGER t AFTER INSERT', 'CREATE TABLE made (a int); DROP TABLE made; DROP TABLE doomed;')}
+    ${trigger('refreshing', 'TRIGGER t AFTER INSERT', 'REFRESH MATERIALIZED VIEW summary;')}
     CREATE RULE r AS ON INSERT TO ruled DO ALSO DELETE FROM kept;
     CREATE VIEW seen AS SELECT id FROM kept;
     CREATE RULE s AS ON UPDATE TO seen DO INSTEAD DELETE FROM kept WHERE id = OLD.id;
@@ -66,6 +70,7 @@ const LOSING: readonly (readonly [string, string, string])[] = [
   ['a trigger that deletes', 'INSERT INTO deleting VALUES (1)', 'kept'],
   ['a trigger that truncates', 'INSERT INTO emptying VALUES (1)', 'kept'],
   ['a trigger that drops', 'INSERT INTO dropping VALUES (1)', 'doomed'],
+  ['a trigger that drops what it makes, and more', 'INSERT INTO remaking VALUES (1)', 'doomed'],
   ['a trigger that waits for the commit', 'INSERT INTO late VALUES (1)', 'kept'],
   ['a trigger that deletes and adds more', 'INSERT INTO replacing VALUES (1)', 'kept'],
   ['a rule beside an INSERT', 'INSERT INTO ruled VALUES (1)', 'kept'],
@@ -78,6 +83,8 @@ const KEEPING: readonly string[] = [
   'UPDATE plain SET n = 4',
   'UPDATE moving SET id = 102 WHERE id = 2',
   'INSERT INTO scratching VALUES (1)',
+  'INSERT INTO refreshing VALUES (1)',
+  'INSERT INTO making VALUES (1)',
   'MERGE INTO plain p USING kept k ON p.id = k.id WHEN MATCHED THEN UPDATE SET n = 7 WHEN NOT MATCHED THEN INSERT VALUES (k.id, 0)',
 ];
 
