@@ -78,6 +78,33 @@ describe('an error of the source is masked, and ends the call', () => {
     expect(ends()).toMatchObject([{ outcome: 'threw' }, { outcome: 'threw' }]);
   });
 
+  test.each(['read', 'write', 'final'] as const)('of a socket, whichever side it comes from: %s', async (side) => {
+    const body = governed(
+      () =>
+        new Duplex({
+          read() {
+            if (side === 'read') this.destroy(new Error(`no answer for ${SECRET}`));
+          },
+          write: (_chunk, _encoding, done) => {
+            done(side === 'write' ? new Error(`no answer for ${SECRET}`) : null);
+          },
+          final: (done) => {
+            done(side === 'final' ? new Error(`no answer for ${SECRET}`) : null);
+          },
+        }),
+    );
+    const socket = body();
+    const told: unknown[] = [];
+    socket.on('error', (error) => told.push(error));
+    socket.resume();
+    socket.write('question', (error) => told.push(error));
+    socket.end();
+    await new Promise((resolve) => socket.once('close', resolve));
+    expect(told.map(String).join(' ')).toContain('no answer for [REDACTED]');
+    expect(told.map(String).join(' ')).not.toContain(SECRET);
+    expect(ends()).toMatchObject([{ outcome: 'threw' }]);
+  });
+
   test('that is told twice ends nothing twice, and not the process', () => {
     const source = new Readable({ read: () => undefined });
     const stream = governed(() => source)();
