@@ -245,6 +245,28 @@ describe('nothing passes beside the reading', () => {
     expect(ends()).toMatchObject([{ blocked: true }]);
   });
 
+  test('an iterator that the language made of another', () => {
+    let left = 2;
+    const source = { next: () => ({ value: SECRET, done: (left -= 1) < 0 }) };
+    expect([...governed(() => Iterator.from<string>(source as Iterator<string>))()].join('')).toBe('[REDACTED]');
+    expect(ends()).toHaveLength(1);
+  });
+
+  test('an iterator of its own, by its own methods too', async () => {
+    let left = 3;
+    const iterator = () => ({
+      next: async () => ({ value: `${SECRET} `, done: (left -= 1) < 0 }),
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    });
+    const body = governed(iterator)();
+    const { value } = await body.next();
+    const rest = await Array.fromAsync(body);
+    expect([value, ...rest].join('')).toBe('[REDACTED] [REDACTED] [REDACTED] ');
+    expect(ends()).toMatchObject([{ outcome: 'returned' }]);
+  });
+
   test('a frozen object is iterated like any other', async () => {
     class Frozen {
       readonly #text = SECRET;
