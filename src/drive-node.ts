@@ -3,7 +3,7 @@ import { Duplex, Readable, Transform } from 'node:stream';
 import type { DuplexOptions } from 'node:stream';
 import { driveAsyncGenerator } from './drive.ts';
 import type { Run } from './ending.ts';
-import { end, fail } from './ending.ts';
+import { end, fail, passOn } from './ending.ts';
 import { StreamRelease } from './fulfil.ts';
 
 /** Of what can be iterated: streams of packages as well (`readable-stream`), which are of no class of ours. */
@@ -72,7 +72,36 @@ export const driveNode = (run: Run, body: Readable): Readable => {
   body.on('error', (error) => {
     if (!run.isEnded) reader.destroy(masked(error));
   });
+  lendMembers(reader, body, (value) => {
+    const given = stream.aside(value);
+    passOn(run, stream, []);
+    return given;
+  });
   return reader;
+};
+
+const STREAMS: ReadonlySet<object | null> = new Set([Readable.prototype, Duplex.prototype, Transform.prototype, null]);
+
+const isData = (value: unknown): boolean => {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return true;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || prototype === Object.prototype;
+};
+
+/** What a stream of a class of its own has besides: the head of an answer, the path of a file. Data is masked. */
+const lendMembers = (reader: Readable, body: Readable, mask: (value: unknown) => unknown): void => {
+  const read = (name: string): unknown => {
+    const value: unknown = Reflect.get(body, name, body);
+    if (typeof value === 'function') return (value as (...args: unknown[]) => unknown).bind(body);
+    return isData(value) ? mask(value) : value;
+  };
+  for (let at: object | null = body; !STREAMS.has(at); at = Object.getPrototypeOf(at) as object | null) {
+    for (const name of Object.getOwnPropertyNames(at)) {
+      if (name.startsWith('_') || name in reader) continue;
+      const set = (value: unknown): boolean => Reflect.set(body, name, value, body);
+      Object.defineProperty(reader, name, { get: () => read(name), set, configurable: true, enumerable: true });
+    }
+  }
 };
 
 /** What a Transform reads is written by the body; what is written to a socket is written by the caller. */

@@ -349,6 +349,30 @@ describe('nothing passes beside the reading', () => {
     expect(ends()).toMatchObject([{ outcome: 'returned' }]);
   });
 
+  test('what a stream of a class of its own has besides', async () => {
+    class Answer extends Readable {
+      readonly statusCode = 200;
+      readonly headers = { 'x-token': SECRET, 'x-a': 'fine' };
+      readonly #size = 3;
+      get size(): number {
+        return this.#size;
+      }
+      resize(by: number): number {
+        return this.#size * by;
+      }
+      override _read(): void {
+        this.push(null);
+      }
+    }
+    const answer = governed(() => new Answer())();
+    expect([answer.statusCode, answer.size, answer.resize(2)]).toEqual([200, 3, 6]);
+    expect(answer.headers).toEqual({ 'x-token': '[REDACTED]', 'x-a': 'fine' });
+    expect(await Array.fromAsync(answer)).toEqual([]);
+    expect(ends()).toMatchObject([{ outcome: 'returned', detections: [{}] }]);
+    const blocked = governed(() => new Answer(), { flags: 'secrets=block' })();
+    expect(() => blocked.headers).toThrow(PolicyBlockError);
+  });
+
   test('a stream of another make than ours', async () => {
     // As `readable-stream` has it: the same methods, another class.
     const foreign = () => {
