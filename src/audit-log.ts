@@ -2,6 +2,7 @@
 export { openJournal, openJournalSync } from './audit/journal.ts';
 export type { Journal, JournalOptions } from './audit/journal.ts';
 export { openMemoryJournal } from './audit/memory.ts';
+export type { MemoryJournal, MemoryJournalOptions } from './audit/memory.ts';
 export { readJournal } from './audit/read.ts';
 export { verifyJournal } from './audit/verify.ts';
 export type { JournalFault, VerifyOptions, VerifyReport } from './audit/verify.ts';

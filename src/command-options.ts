@@ -3,7 +3,9 @@ import { lstatSync, realpathSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { TapPassConfigError } from './model/errors.ts';
 import { TIERS } from './model/tier.ts';
+import { sinkOf, type JournalSettings } from './journals.ts';
 import type { CompiledLimits } from './kernel/compiled.ts';
+import type { EventSink } from './model/event.ts';
 import type { Tier } from './model/tier.ts';
 
 export interface CommandLimits {
@@ -26,6 +28,18 @@ export interface NetworkOptions {
 
 /** A request for what this host cannot give fails, unless the layer is named here; the report then says so. */
 export type AllowDegraded = readonly string[];
+
+/** A journal, or where to open one: an accepted gap, and every lock-down, is written there before anything happens. */
+export type AuditOption = EventSink | JournalSettings;
+
+/** Throws when it cannot be opened: what is to be recorded does not happen unrecorded. */
+export const requireAudit = (audit: unknown): EventSink | undefined => {
+  if (audit === undefined) return undefined;
+  if (typeof audit !== 'object' || audit === null) {
+    throw misuse(`Expected \`audit\` to be a journal or {dir, durability}, got ${shown(audit)}`);
+  }
+  return sinkOf(audit as AuditOption);
+};
 
 /** Most that any limit may ask for; beyond it a number is a mistake. */
 const MOST = {
@@ -91,7 +105,7 @@ export const requireWorkspace = (option: unknown): string => {
     );
   }
   if (!isDirectory) throw misuse(`Expected \`workspace\` to be a directory, got the file ${path}`);
-  const real = realpathSync(path);
+  const real = realpathSync.native(path);
   if (real === '/') throw misuse('Expected `workspace` to be a directory of its own, got `/`, which is everything');
   return real;
 };

@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import {
   requireArgv,
+  requireAudit,
   requireConnect,
   requireDirectory,
   requireEnvironment,
@@ -12,13 +13,14 @@ import {
   requireTimeout,
   requireWorkspace,
 } from './command-options.ts';
-import type { AllowDegraded, CommandLimits, NetworkOptions } from './command-options.ts';
+import type { AllowDegraded, AuditOption, CommandLimits, NetworkOptions } from './command-options.ts';
 import { tierDenied } from './command-report.ts';
 import { compileProfile } from './kernel/compile.ts';
 import type { CompiledProfile } from './kernel/compiled.ts';
 import { launchConfined } from './kernel/confined.ts';
 import { scrubEnvironment } from './kernel/environment.ts';
 import { hostAbilities } from './kernel/host.ts';
+import type { MissingLayer } from './kernel/layers.ts';
 import { LaunchRefused } from './kernel/launcher.ts';
 import type { Launched, LaunchOptions } from './kernel/launcher.ts';
 import type { Identity } from './kernel/orders.ts';
@@ -26,6 +28,7 @@ import { claimPrivateDirectories } from './kernel/private-directory.ts';
 import type { PrivateDirectories } from './kernel/private-directory.ts';
 import { currentProfile } from './kernel/profile-current.ts';
 import { cleanPath, locateProgram } from './kernel/program.ts';
+import type { EventSink } from './model/event.ts';
 import type { Tier } from './model/tier.ts';
 
 export interface ConfinedOptions {
@@ -46,6 +49,8 @@ export interface ConfinedOptions {
   readonly limits?: CommandLimits | undefined;
   readonly network?: NetworkOptions | undefined;
   readonly allowDegraded?: AllowDegraded | undefined;
+  /** Told of each layer that is missing and accepted, before the command starts. Default: nobody. */
+  readonly audit?: AuditOption | undefined;
 }
 
 /** Covered by the profile itself: naming them would compile it anew for each. */
@@ -64,8 +69,11 @@ export interface PreparedCommand {
   readonly directories: PrivateDirectories;
   readonly identity: Identity | undefined;
   readonly allowDegraded: AllowDegraded;
+  /** The caller has set a limit on memory or processes, beyond those that every tier has. */
+  readonly bounded: boolean;
+  readonly sink: EventSink | undefined;
   /** Compiled on demand: a program that cannot be found is refused before a profile is asked about it. */
-  compile(program: string): CompiledProfile;
+  compile(program: string): Pick<ResolvedProgram, 'profile' | 'degraded'>;
 }
 
 /** Checks everything and claims the private directories, which the caller releases. Throws for misuse. */
@@ -80,6 +88,7 @@ export const prepareCommand = (argv: readonly string[], options: ConfinedOptions
   const timeoutMs = requireTimeout(options.timeoutMs);
   const connect = requireConnect(options.network);
   const allowDegraded = requireNames('allowDegraded', options.allowDegraded);
+  const sink = requireAudit(options.audit);
   const { profile } = currentProfile(options.profile ?? tier);
   const path = cleanPath(process.env['PATH'], workspace);
   const identity = identityFor(workspace);
@@ -96,6 +105,8 @@ export const prepareCommand = (argv: readonly string[], options: ConfinedOptions
     directories,
     identity,
     allowDegraded,
+    sink,
+    bounded: limits.memoryMb !== undefined || limits.pids !== undefined,
     compile: (program) => {
       const result = compileProfile(profile, {
         variables: { workspace, tmp: directories.root, node: process.execPath, home: homedir() },
@@ -108,7 +119,7 @@ export const prepareCommand = (argv: readonly string[], options: ConfinedOptions
         allowDegraded,
       });
       if ('missing' in result) throw tierDenied(tier, result.missing);
-      return result.compiled;
+      return { profile: result.compiled, degraded: result.explanation.degraded };
     },
   };
 };
@@ -141,15 +152,21 @@ export interface Refusal {
   readonly reason: string;
 }
 
+export interface ResolvedProgram {
+  readonly program: string;
+  readonly profile: CompiledProfile;
+  /** What this host lacks and the caller has accepted. */
+  readonly degraded: readonly MissingLayer[];
+}
+
 /** Finds the program and compiles the profile for it. Throws TrustTierDenied where the host cannot enforce it. */
-export const resolveCommand = (
-  prepared: PreparedCommand,
-): { readonly program: string; readonly profile: CompiledProfile } | Refusal => {
+export const resolveCommand = (prepared: PreparedCommand): ResolvedProgram | Refusal => {
   const found = locateProgram(prepared.argv[0] ?? '', prepared.path, prepared.cwd);
   if ('fault' in found) return { kind: found.missing ? 'missing' : 'unusable', reason: found.fault };
-  const profile = prepared.compile(found.path);
-  return profile.commands === undefined || profile.commands.includes(found.real)
-    ? { program: found.path, profile }
+  const compiled = prepared.compile(found.path);
+  const { commands } = compiled.profile;
+  return commands === undefined || commands.includes(found.real)
+    ? { program: found.path, ...compiled }
     : { kind: 'not-listed', reason: notListed(prepared, found.path) };
 };
 
@@ -162,9 +179,20 @@ const notListed = (prepared: PreparedCommand, program: string): string =>
 /** Throws TrustTierDenied when not even the launcher could be started: there is no run without it. */
 export const start = async (
   prepared: PreparedCommand,
-  { program, profile }: { readonly program: string; readonly profile: CompiledProfile },
+  { program, profile, degraded }: ResolvedProgram,
   stdio?: LaunchOptions['stdio'],
 ): Promise<Launched> => {
+  if (degraded.length > 0 && prepared.sink !== undefined) {
+    prepared.sink.append({
+      type: 'notice',
+      reason: `${program} runs under tier ${prepared.tier} without ${degraded.map(({ layer }) => layer).join(', ')}`,
+      tier: prepared.tier,
+      profile: profile.name,
+      digest: profile.digest,
+      degraded,
+    });
+    await prepared.sink.settled();
+  }
   try {
     return await launchConfined({
       profile,
@@ -173,6 +201,7 @@ export const start = async (
       environment: environmentFor(prepared, profile),
       directory: prepared.cwd,
       sealed: profile.tier === 'observer',
+      bounded: prepared.bounded,
       ...(prepared.identity === undefined ? {} : { identity: prepared.identity }),
       ...(stdio === undefined ? {} : { stdio }),
     });

@@ -5,7 +5,10 @@ import type { CorrelationIds } from './model/session.ts';
 import type { Tier } from './model/tier.ts';
 import { lockedTier } from './kernel/lock-state.ts';
 import type { CompiledProfile } from './kernel/compiled.ts';
-import { errnoName } from './kernel/launcher.ts';
+import { errnoName } from './kernel/errno.ts';
+import type { Held } from './kernel/group-plan.ts';
+import { mostTasks } from './kernel/group.ts';
+import { nameFileRights } from './kernel/landlock.ts';
 import type { LaunchEnd, LaunchStep } from './kernel/launcher.ts';
 import type { PreparedCommand } from './command-prepare.ts';
 
@@ -38,18 +41,29 @@ const full = (layer: string, detail?: string): LayerReport => ({
   ...(detail === undefined ? {} : { detail }),
 });
 
+const ANY_HOST = /^(?:\d+|(?:\*|0\.0\.0\.0|\[::\])?:\d+)$/u;
+
+/** Landlock knows ports, not hosts: who named a host has been given less than that, and is told so. */
+export const portLayer = ({ landlock }: CompiledProfile, connect: readonly (string | number)[]): LayerReport => {
+  const layer = 'landlock-net';
+  if (landlock.handledNet === 0n) {
+    return { layer, requested: false, enforced: 'none', detail: 'ports are not restricted by Landlock' };
+  }
+  if (landlock.ports.length === 0) return full(layer, 'no TCP');
+  const hosts = connect.map(String).filter((target) => !ANY_HOST.test(target));
+  const detail = `TCP ports, on any host: ${landlock.ports.map(({ port }) => port).join(', ')}`;
+  return hosts.length === 0
+    ? full(layer, detail)
+    : { layer, requested: true, enforced: 'partial', detail: `${detail} (asked for ${hosts.join(', ')})` };
+};
+
 /** Every layer that was asked for. The launcher stops at the first that fails, so a started command has them all. */
 export const reportOf = (prepared: PreparedCommand, profile: CompiledProfile, end: LaunchEnd): CommandReport => {
   const ran = end.kind === 'ended';
   const held = ran ? end.namespaces : [];
   const layers: LayerReport[] = [
     full('landlock', `${profile.landlock.paths.length} paths`),
-    full(
-      'landlock-net',
-      profile.landlock.ports.length === 0
-        ? 'no TCP'
-        : `TCP ports, on any host: ${profile.landlock.ports.map(({ port }) => port).join(', ')}`,
-    ),
+    portLayer(profile, prepared.connect),
     {
       layer: 'landlock-scope',
       requested: true,
@@ -70,7 +84,7 @@ export const reportOf = (prepared: PreparedCommand, profile: CompiledProfile, en
           detail: `uid ${process.geteuid?.() ?? -1}, without Linux capabilities`,
         }
       : full('identity', `uid ${prepared.identity.uid}`),
-    ...limitLayers(profile, ran && end.watched),
+    ...limitLayers(profile, ran && end.watched, ran ? (end.group ?? []) : []),
     ...profile.namespaces
       .filter((name) => name !== 'user')
       .map((name): LayerReport => ({
@@ -87,21 +101,41 @@ export const reportOf = (prepared: PreparedCommand, profile: CompiledProfile, en
   };
 };
 
-/** Resident memory, processes and processor time are read every 25 ms: a short burst can exceed them. */
-const limitLayers = ({ limits }: CompiledProfile, watched: boolean): readonly LayerReport[] =>
-  (['memoryMb', 'pids', 'cpuSeconds', 'fileSizeMb'] as const)
+/**
+ * Where there is no control group, memory, processes and processor time are read every 25 ms: a short burst can exceed
+ * them. The group bounds memory itself; processes it bounds together with their threads, so they are counted as well.
+ */
+const limitLayers = ({ limits }: CompiledProfile, watched: boolean, held: readonly Held[]): readonly LayerReport[] => [
+  ...(limits.memoryMb === undefined && limits.pids === undefined ? [] : [groupLayer(held)]),
+  ...(['memoryMb', 'pids', 'cpuSeconds', 'fileSizeMb'] as const)
     .filter((name) => limits[name] !== undefined)
     .map((name): LayerReport => {
       const layer = `limit-${name}`;
       const limit = String(limits[name]);
       if (name === 'fileSizeMb') return full(layer, `rlimit ${limit} per file`);
+      if (name === 'memoryMb' && held.includes('memory')) return full(layer, `${limit}, by the kernel, in a cgroup`);
+      const bound =
+        name === 'pids' && held.includes('pids')
+          ? `; at most ${mostTasks(limits.pids ?? 0)} with their threads, by the kernel, in a cgroup`
+          : '';
       if (watched) {
-        const detail = `${limit}, over all processes, looked at every 25 ms`;
+        const detail = `${limit}, over all processes, looked at every 25 ms${bound}`;
         return { layer, requested: true, enforced: 'partial', detail };
       }
-      const detail = 'a sandbox around this process hides /proc: the processes of a command cannot be counted';
-      return { layer, requested: true, enforced: 'none', detail };
-    });
+      const hidden = 'a sandbox around this process hides /proc: the processes of a command cannot be counted';
+      return { layer, requested: true, enforced: bound === '' ? 'none' : 'partial', detail: `${hidden}${bound}` };
+    }),
+];
+
+const groupLayer = (held: readonly Held[]): LayerReport => {
+  const whole = held.includes('pids') && held.includes('memory');
+  return {
+    layer: 'cgroup',
+    requested: true,
+    enforced: held.length === 0 ? 'none' : whole ? 'full' : 'partial',
+    detail: held.length === 0 ? 'none: limits are looked at from outside' : held.join(', '),
+  };
+};
 
 /** Steps whose failure is this host's, not the command's: what it then lacks, in the words of profiles. */
 const HOST_LACKS: Partial<Record<LaunchStep, string>> = {
@@ -136,5 +170,7 @@ export const refusalOf = (prepared: PreparedCommand, profile: CompiledProfile, e
     : `${because[end.step] ?? ''} (${error})`;
 };
 
-const pathOf = ({ landlock }: CompiledProfile, index: number): string =>
-  [...landlock.paths, ...landlock.pathsWithOwnProc][index]?.path ?? 'a path';
+const pathOf = ({ landlock }: CompiledProfile, index: number): string => {
+  const rule = [...landlock.paths, ...landlock.pathsWithOwnProc][index];
+  return rule === undefined ? 'a path' : `${rule.path} (${nameFileRights(rule.access)})`;
+};

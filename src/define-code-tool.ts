@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { TapPassConfigError, TapPassError } from './model/errors.ts';
 import { runCode, type CodeError, type CodeLimits, type CodeOptions } from './run-code.ts';
-import { parentCallId } from './call-context.ts';
+import { markNesting, parentCallId } from './call-context.ts';
 import type { Tool, ToolContext } from './tools/define.ts';
 
 export interface CodeToolLimits extends Partial<CodeLimits> {
@@ -59,20 +59,16 @@ export const defineCodeTool = <const Name extends string, Schema extends Standar
     file,
     limits: bounds,
   };
-  return {
-    name,
-    description,
-    input,
-    effects: { none: true },
-    execute: async (given: unknown, context?: ToolContext) => {
-      // A framework's own context has no id of ours: then the scope knows which call this is, if any does.
-      const callId = context?.callId ?? parentCallId();
-      const signal = context?.signal ?? (context as { abortSignal?: AbortSignal } | undefined)?.abortSignal;
-      const result = await runCode(source, { ...options, input: given ?? null, ...defined({ callId, signal }) });
-      if (result.status !== 'ok') throw new CodeToolError(name, result.status, result.error);
-      return result.value;
-    },
+  const execute = async (given: unknown, context?: ToolContext): Promise<unknown> => {
+    // The scope first: what is passed beside the input may be a framework's, with ids of its own.
+    const callId = parentCallId() ?? context?.callId;
+    const signal = context?.signal ?? (context as { abortSignal?: AbortSignal } | undefined)?.abortSignal;
+    const result = await runCode(source, { ...options, input: given ?? null, ...defined({ callId, signal }) });
+    if (result.status !== 'ok') throw new CodeToolError(name, result.status, result.error);
+    return result.value;
   };
+  markNesting(execute);
+  return { name, description, input, effects: { none: true }, execute };
 };
 
 const sourceOf = ({

@@ -8,7 +8,7 @@ import type { SqlDecision, SqlOptions } from './model/sql.ts';
 import { prepareSqlNow } from './check-sql.ts';
 import { parseFlags } from './policy/flags.ts';
 import { judgeSql } from './policy/sql.ts';
-import { sqlDenied } from './sql-denied.ts';
+import { requireHarmless, sqlDenied } from './sql-denied.ts';
 
 export interface GovernPoolOptions extends SqlOptions {
   /** Told of every decision, before anything is sent. */
@@ -88,6 +88,7 @@ export const governPool = <Pool extends object>(
   { onDecision, ...options }: GovernPoolOptions = {},
 ): Pool => {
   const level = levelOf(flags);
+  requireHarmless(options.harmlessFunctions);
   prepareSqlNow();
   const secondWall = level === 'read_only';
 

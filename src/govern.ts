@@ -1,11 +1,12 @@
 /** Door: wraps tools so that each call is judged by what it would do, recorded, and only then run. */
 import { realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { markGoverned } from './brand.ts';
 import type { GovernedTool } from './call.ts';
 import { derivationOf } from './derivation.ts';
 import { createRepeatGuard } from './budget.ts';
 import type { RepeatOptions } from './budget.ts';
-import { sharedJournal } from './journals.ts';
+import { isSink, sharedJournal } from './journals.ts';
 import type { JournalSettings } from './journals.ts';
 import type { Layer, LayerExtras } from './layer.ts';
 import { makeLayer } from './layer.ts';
@@ -20,6 +21,7 @@ import type { Limits } from './model/limits.ts';
 import { DEFAULT_LIMITS } from './model/limits.ts';
 import { parseFlags, requireFlags } from './policy/flags.ts';
 import { callTool, checkCall } from './run.ts';
+import { requireHarmless } from './sql-denied.ts';
 import { faceOfFunction, faceOfObject, pinTexts } from './tools/faces.ts';
 import type { Call } from './tools/faces.ts';
 import { snapshotOf } from './tools/integrity.ts';
@@ -79,8 +81,6 @@ export type Governed<T extends Tools> = { -readonly [K in keyof T]: GovernedOne<
 const governed = new WeakMap<object, GovernedTool>();
 
 const NO_SINKS: readonly EventSink[] = Object.freeze([]);
-
-const isSink = (audit: object): audit is EventSink => typeof (audit as { append?: unknown }).append === 'function';
 
 const workspaceOf = (option: string | undefined): string => {
   const path = resolve(option ?? process.env['TAPPASS_WORKSPACE'] ?? process.cwd());
@@ -169,6 +169,7 @@ const layerOf = (options: GovernOptions, inherits: boolean): Layer => {
     sinks = () => (opened ??= [sharedJournal(audit ?? settings)]);
   }
   const { network, commands, harmlessFunctions, content, rate, ledger, loopGuard } = options;
+  requireHarmless(harmlessFunctions);
   return makeLayer({
     parsed,
     environment,
@@ -236,6 +237,7 @@ const wrap = (tool: unknown, key: string | undefined, where: string, options: Go
   faces.push(face);
   defineHidden(face, 'check', (...argv: unknown[]) => checkCall(state, argv));
   governed.set(face, state);
+  markGoverned(face, shape.kind === 'function' ? (face as AnyFunction) : (face as { execute: AnyFunction }).execute);
   return { tool: face, state };
 };
 

@@ -12,7 +12,16 @@ export { parseFlags } from './policy/flags.ts';
 export { checkPath } from './check-path.ts';
 export type { CheckPathOptions, PathDecision } from './check-path.ts';
 export { openJournal, openJournalSync, openMemoryJournal, readJournal, verifyJournal } from './audit-log.ts';
-export type { AuditFilter, Journal, JournalOptions, JournalFault, VerifyOptions, VerifyReport } from './audit-log.ts';
+export type {
+  AuditFilter,
+  Journal,
+  JournalFault,
+  JournalOptions,
+  MemoryJournal,
+  MemoryJournalOptions,
+  VerifyOptions,
+  VerifyReport,
+} from './audit-log.ts';
 export type { Subject, ToolCall } from './model/call.ts';
 export type { Basis, Classification, Decision, Detection, Outcome, Rewrite, Ruling, Step } from './model/decision.ts';
 export type { Effect, EffectDeclaration } from './model/effect.ts';

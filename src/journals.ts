@@ -1,9 +1,16 @@
-/** Door-internal: journals that `govern()` opens by itself, one for each directory of this process. */
+/** Door-internal: the journals that doors are given, or open by themselves, one for each directory of this process. */
 import { resolve } from 'node:path';
 import { openJournalSync } from './audit/journal.ts';
 import type { Journal, JournalOptions } from './audit/journal.ts';
+import type { EventSink } from './model/event.ts';
 
 export type JournalSettings = JournalOptions;
+
+export const isSink = (audit: object): audit is EventSink =>
+  typeof (audit as { append?: unknown }).append === 'function';
+
+/** Throws when the journal cannot be opened: no record, no act. */
+export const sinkOf = (audit: EventSink | JournalSettings): EventSink => (isSink(audit) ? audit : sharedJournal(audit));
 
 const open = new Map<string, Journal>();
 

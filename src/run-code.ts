@@ -2,8 +2,9 @@
  * Door: untrusted JavaScript or TypeScript in an isolate that holds no authority, inside a process that the kernel has
  * locked. What it may do are the governed tools that it is handed.
  */
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { AsyncResource } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
+import { declarationsOf } from './isolate/declarations.ts';
 import { execute } from './isolate/execute.ts';
 import { DEFAULT_CODE_LIMITS, MEMORY_MB, TIMEOUT_MS, type CodeLimits } from './isolate/limits.ts';
 import type { LogLevel } from './isolate/message.ts';
@@ -11,11 +12,11 @@ import { Pool, type PoolOptions } from './isolate/pool.ts';
 import { LANGUAGES, type Language } from './isolate/prepare.ts';
 import { callableTools, type GuestTools } from './isolate/tools.ts';
 import { TapPassConfigError } from './model/errors.ts';
+import { governedBody } from './brand.ts';
 import { withParentCall } from './call-context.ts';
 
 export type { CodeLimits } from './isolate/limits.ts';
 export type { LogLevel } from './isolate/message.ts';
-export { declareTools } from './isolate/declarations.ts';
 
 /** `shared`: beside other guests of the pool. `dedicated`: in a host process of its own. */
 export type Isolation = 'shared' | 'dedicated';
@@ -148,7 +149,7 @@ const codePool = (pool: Pool): CodePool => {
 export const runCode = async (source: string, options: CodeOptions = {}): Promise<CodeResult> => {
   const given = { ...options };
   if (typeof source !== 'string') throw misuse('`source`', 'to be text', source);
-  const tools = callableTools(given.tools);
+  const tools = callableTools(given.tools, governedBody);
   const timeoutMs = requireInteger(
     'timeoutMs',
     given.timeoutMs ?? TIMEOUT_MS.default,
@@ -158,8 +159,6 @@ export const runCode = async (source: string, options: CodeOptions = {}): Promis
   const memoryMb = requireInteger('memoryMb', given.memoryMb ?? MEMORY_MB.default, MEMORY_MB.least, MEMORY_MB.most);
   const pool = pools.get(given.pool ?? (shared ??= openCodePool())) as Pool;
   if (pool.isClosed) throw misuse('`pool`', 'to be open', 'a closed one');
-  const callId = given.callId ?? randomUUID();
-  const inCallersContext = AsyncLocalStorage.snapshot();
   return execute({
     source,
     tools,
@@ -177,10 +176,26 @@ export const runCode = async (source: string, options: CodeOptions = {}): Promis
     session: given.session,
     signal: given.signal,
     onLog: given.onLog,
-    // Tool calls arrive on the pipe of a host that another caller may have started: they belong to this caller's session.
-    callTool: (fn) => inCallersContext(() => withParentCall(callId, fn)),
+    callTool: tools.size === 0 ? noTools : callerOf(given.callId ?? randomUUID()),
   });
 };
+
+const noTools = (): never => {
+  throw new TypeError('Expected no tool call of a guest that has no tools');
+};
+
+/** Tool calls arrive on the pipe of a host that another caller may have started: they belong to this caller's session. */
+const callerOf = (callId: string): (<R>(fn: () => R) => R) => {
+  const caller = new AsyncResource('TapPassGuest', { requireManualDestroy: true });
+  return (fn) => caller.runInAsyncScope(withParentCall<ReturnType<typeof fn>>, undefined, callId, fn);
+};
+
+/**
+ * The `.d.ts` text of the global `tools` that a guest sees: one asynchronous function for each tool, its input typed by
+ * the tool's schema (zod, any Standard Schema that can tell its JSON Schema, or JSON Schema itself), `unknown` otherwise.
+ * Throws TapPassConfigError for a tool that is not governed.
+ */
+export const declareTools = (tools: GuestTools): string => declarationsOf(callableTools(tools, governedBody));
 
 const limitsOf = (given: Partial<CodeLimits> = {}): CodeLimits => {
   for (const [name, value] of Object.entries(given)) {

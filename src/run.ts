@@ -2,6 +2,7 @@
  * Door-internal: steps 4 to 7 of a call, for each kind of body. A body that throws, never settles, returns a thenable or
  * is a generator ends in exactly one `call-ended`.
  */
+import { isNesting, withParentCall } from './call-context.ts';
 import type { GovernedTool, Request } from './call.ts';
 import { openRequest, validate } from './call.ts';
 import { dispatch } from './dispatch.ts';
@@ -13,6 +14,7 @@ import type { Verdict } from './judge.ts';
 import { PolicyBlockError, ToolIntegrityViolation } from './model/errors.ts';
 import { unreachable } from './model/decision.ts';
 import type { Decision } from './model/decision.ts';
+import type { Mode } from './model/flags.ts';
 import { grantFor } from './model/grant.ts';
 import type { Grant } from './model/grant.ts';
 import type { ToolContext } from './tools/define.ts';
@@ -62,29 +64,38 @@ const startBody = ({ request, args, decision }: Verdict): unknown => {
   const { shape, original } = request.tool;
   if (shape.kind === 'function') return Reflect.apply(shape.body, request.self, args as unknown[]);
   const context = request.context.length > 0 ? request.context : [new CallContext(request, decision)];
+  if (isNesting(shape.body)) {
+    return withParentCall(request.callId, () => Reflect.apply(shape.body, original, [args, ...context]));
+  }
   return Reflect.apply(shape.body, original, [args, ...context]);
 };
 
 /** How long the permission of a call lasts, in milliseconds: far longer than a call, not for ever. */
 const GRANT_MS = 3_600_000;
 
+/** `observe` and `warn` let happen what they would block. */
+const blocks = (mode: Mode): boolean => mode === 'enforce' || mode === 'lockdown';
+
 /** Grants are made when a body asks for them: most never do, and they would cost every call. */
 class CallContext implements ToolContext {
   readonly callId: string;
   readonly signal?: AbortSignal;
+  readonly #request: Request;
   readonly #decision: Decision;
 
-  constructor({ callId, signals }: Request, decision: Decision) {
-    this.callId = callId;
+  constructor(request: Request, decision: Decision) {
+    this.callId = request.callId;
+    this.#request = request;
     this.#decision = decision;
-    const [first] = signals;
-    if (first !== undefined) this.signal = signals.length > 1 ? AbortSignal.any([...signals]) : first;
+    const [first, ...more] = request.signals;
+    if (first !== undefined) this.signal = more.length === 0 ? first : AbortSignal.any([first, ...more]);
   }
 
   get grants(): readonly Grant[] {
     const expiresAt = Date.now() + GRANT_MS;
-    const { effects } = this.#decision;
-    return effects.flatMap((effect) => grantFor(this.#decision, effect, this.callId, expiresAt) ?? []);
+    const decision = this.#decision;
+    const keepsRows = this.#request.rules.some(({ flags }) => flags.db === 'safe_write' && blocks(flags.mode));
+    return decision.effects.flatMap((effect) => grantFor(decision, effect, this.callId, expiresAt, keepsRows) ?? []);
   }
 }
 

@@ -3,18 +3,26 @@
  * confinement; when it throws, either nothing has changed or the error says that the process is half confined.
  */
 import { homedir } from 'node:os';
-import { misuse, requireConnect, requireNames, requireTier, requireWorkspace } from './command-options.ts';
-import type { AllowDegraded, NetworkOptions } from './command-options.ts';
-import { tierDenied } from './command-report.ts';
+import {
+  misuse,
+  requireAudit,
+  requireConnect,
+  requireNames,
+  requireTier,
+  requireWorkspace,
+} from './command-options.ts';
+import type { AllowDegraded, AuditOption, NetworkOptions } from './command-options.ts';
+import { portLayer, tierDenied } from './command-report.ts';
 import { compileProfile } from './kernel/compile.ts';
 import type { CompiledProfile } from './kernel/compiled.ts';
 import { hostAbilities } from './kernel/host.ts';
+import type { MissingLayer } from './kernel/layers.ts';
 import { isConfined, lockDown, LockDownFailure } from './kernel/lock-down.ts';
 import type { LockDownReport } from './kernel/lock-down.ts';
 import { lockDownFault, lockState, setLockDownFault, setLockState } from './kernel/lock-state.ts';
 import { wideningOf } from './kernel/narrowing.ts';
 import { privateRoot } from './kernel/private-directory.ts';
-import { loadProfile } from './kernel/profile-files.ts';
+import { currentProfile } from './kernel/profile-current.ts';
 import { cleanPath } from './kernel/program.ts';
 import { nativeFile } from './native/addon.ts';
 import { TrustTierDenied } from './model/errors.ts';
@@ -32,6 +40,11 @@ export interface SecureOptions {
   readonly commands?: readonly string[];
   readonly network?: NetworkOptions;
   readonly allowDegraded?: AllowDegraded;
+  /**
+   * Has a `lock-down` event before anything happens (cannot write: nothing happens), and one that says how it ended.
+   * Default: nobody is told.
+   */
+  readonly audit?: AuditOption;
 }
 
 export interface SecureReport {
@@ -67,24 +80,45 @@ export const secure = (tier: Tier | SecureOptions = {}): SecureReport => {
   const outer = outerTier();
   requireNarrowing(asked, outer, site);
 
-  const profile = compileFor(asked, options);
+  const sink = requireAudit(options.audit);
+  const { profile, degraded } = compileFor(asked, options);
   const before = lockState();
   if (before !== undefined) {
     if (before.profile.digest === profile.digest && report !== undefined) return report;
     const wider = wideningOf(before.profile, profile);
     if (wider !== undefined) throw widened(asked, before.tier, before.site, site, wider);
   }
-  const held = apply(asked, profile);
+  const record = (outcome: string, facts: object): void =>
+    sink?.appendDurable({
+      type: 'lock-down',
+      outcome,
+      tier: asked,
+      profile: profile.name,
+      digest: profile.digest,
+      site,
+      degraded,
+      ...facts,
+    });
+  record('asked', {});
+  const held = apply(asked, profile, (reason) => {
+    try {
+      record('failed', { reason });
+    } catch {
+      // `asked` without an end says as much, and why it failed is thrown.
+    }
+  });
   // For worker_threads and child processes, which do not share this module: they, too, cannot widen.
   process.env['TAPPASS_SANDBOX'] = asked;
   const temporary = temporaryFor(asked);
   if (temporary !== undefined) for (const name of ['TMPDIR', 'TMP', 'TEMP']) process.env[name] = temporary;
   setLockState({ tier: asked, profile, site });
   report = reportOf(asked, profile, held, options, outer);
+  const { abi, threads, layers, residues } = report;
+  record('enforced', { abi, threads, layers, residues: residues.map(({ name }) => name) });
   return report;
 };
 
-const OPTIONS = ['tier', 'profile', 'workspace', 'commands', 'network', 'allowDegraded'] as const;
+const OPTIONS = ['tier', 'profile', 'workspace', 'commands', 'network', 'allowDegraded', 'audit'] as const;
 
 const requireOptions = (given: unknown): SecureOptions => {
   if (typeof given === 'string') return { tier: requireTier(given) };
@@ -103,14 +137,17 @@ const requireOptions = (given: unknown): SecureOptions => {
 /** Who may write has a temporary directory of its own, from which `runCommand` later takes those of its commands. */
 const temporaryFor = (tier: Tier): string | undefined => (tier === 'observer' ? undefined : privateRoot());
 
-const compileFor = (tier: Tier, options: SecureOptions): CompiledProfile => {
+const compileFor = (
+  tier: Tier,
+  options: SecureOptions,
+): { readonly profile: CompiledProfile; readonly degraded: readonly MissingLayer[] } => {
   const workspace = requireWorkspace(options.workspace);
   const tmp = temporaryFor(tier);
   const launcher = nativeFile('tappass-launcher');
   const commands = requireNames('commands', options.commands);
   // What a later, tighter call will need can no longer be read then.
-  for (const name of TIERS.filter((each) => narrows(tier, each))) loadProfile(name);
-  const result = compileProfile(loadProfile(options.profile ?? tier).profile, {
+  for (const name of TIERS.filter((each) => narrows(tier, each))) currentProfile(name);
+  const result = compileProfile(currentProfile(options.profile ?? tier).profile, {
     variables: { workspace, node: process.execPath, home: homedir(), ...(tmp === undefined ? {} : { tmp }) },
     host: hostAbilities(),
     searchPath: cleanPath(process.env['PATH'], workspace).split(':'),
@@ -120,16 +157,17 @@ const compileFor = (tier: Tier, options: SecureOptions): CompiledProfile => {
     inProcess: true,
   });
   if ('missing' in result) throw tierDenied(tier, result.missing);
-  return result.compiled;
+  return { profile: result.compiled, degraded: result.explanation.degraded };
 };
 
-const apply = (tier: Tier, profile: CompiledProfile): LockDownReport => {
+const apply = (tier: Tier, profile: CompiledProfile, onFailure: (reason: string) => void): LockDownReport => {
   try {
     return lockDown(profile);
   } catch (error) {
     if (!(error instanceof LockDownFailure)) throw error;
+    if (error.applied) setLockDownFault(error.message);
+    onFailure(error.message);
     if (!error.applied) throw tierDenied(tier, [{ layer: error.layer, reason: error.message }]);
-    setLockDownFault(error.message);
     throw incomplete(tier, error.message);
   }
 };
@@ -189,9 +227,7 @@ const reportOf = (
     profile: { name: profile.name, digest: profile.digest },
     layers: [
       full('landlock'),
-      landlock.handledNet === 0n
-        ? { layer: 'landlock-net', requested: false, enforced: 'none' as const }
-        : full('landlock-net'),
+      portLayer(profile, requireConnect(options.network)),
       landlock.scoped === 0n
         ? { layer: 'landlock-scope', requested: true, enforced: 'none' as const }
         : full('landlock-scope'),

@@ -1,7 +1,8 @@
 /** Door-internal: a database denial outside a governed call, as the error that a governed call would throw. */
 import { randomUUID } from 'node:crypto';
-import { PolicyBlockError } from './model/errors.ts';
+import { PolicyBlockError, TapPassConfigError } from './model/errors.ts';
 import type { SqlDecision } from './model/sql.ts';
+import { harmlessFault } from './policy/sql-names.ts';
 import { currentSession } from './session.ts';
 
 export const sqlDenied = (
@@ -26,3 +27,9 @@ export const sqlDenied = (
       auditUrl: null,
     },
   );
+
+/** Throws `TapPassConfigError` when a function that is known to have effects is declared harmless. */
+export const requireHarmless = (harmlessFunctions: readonly string[] | undefined): void => {
+  const fault = harmlessFault(harmlessFunctions);
+  if (fault !== undefined) throw new TapPassConfigError(fault);
+};

@@ -11,7 +11,8 @@ import type { Grant } from './model/grant.ts';
 import type { SqlDecision, SqlOptions } from './model/sql.ts';
 import { prepareSqlNow } from './check-sql.ts';
 import { judgeSql } from './policy/sql.ts';
-import { sqlDenied } from './sql-denied.ts';
+import { harmlessFault } from './policy/sql-names.ts';
+import { requireHarmless, sqlDenied } from './sql-denied.ts';
 import { defineTool } from './tools/define.ts';
 import type { Tool, ToolContext } from './tools/define.ts';
 
@@ -52,6 +53,7 @@ type GrantedContext = ToolContext & { readonly grants?: readonly Grant[] };
 interface Prepared {
   readonly grant: Grant<SqlEffect>;
   readonly readOnly: boolean;
+  readonly keepsRows: boolean;
   readonly cursor: boolean;
 }
 
@@ -94,12 +96,24 @@ const createRunner = ({
     if (!decision.allowed) throw sqlDenied(decision, tool, context?.callId);
     const effect: SqlEffect = { kind: 'sql', pointer: '/sql', text, dialect };
     const grant =
-      given ?? grantFor(decision, effect, context?.callId ?? randomUUID(), Date.now() + timeoutMs + GRANT_SLACK_MS);
+      given ??
+      grantFor(
+        decision,
+        effect,
+        context?.callId ?? randomUUID(),
+        Date.now() + timeoutMs + GRANT_SLACK_MS,
+        level === 'safe_write',
+      );
     if (grant === undefined) throw sqlDenied(decision, tool, context?.callId);
     const { statements } = decision;
     const readOnly = statements.length > 0 && statements.every(({ access }) => access === 'read');
     const [only] = statements;
-    return { grant, readOnly, cursor: readOnly && statements.length === 1 && only?.verb === 'SELECT' };
+    return {
+      grant,
+      readOnly,
+      keepsRows: grant.keepsRows,
+      cursor: readOnly && statements.length === 1 && only?.verb === 'SELECT',
+    };
   };
   return { opened, prepare, timeoutMs };
 };
@@ -118,6 +132,7 @@ export const sqlTools = (options: SqlToolsOptions = {}): readonly [SqlQueryTool,
   const { maxRows = 1000, maxBytes = 1024 * 1024, prefix = '', harmlessFunctions = [] } = options;
   const { opened, prepare, timeoutMs } = createRunner(options);
   const dialect = isSqliteLike(options.connection) ? 'sqlite' : 'postgres';
+  if (dialect === 'postgres') requireHarmless(harmlessFunctions);
   const effects = { sql: 'sql', dialect } as const;
   const query = defineTool({
     name: `${prefix}query`,
@@ -125,13 +140,12 @@ export const sqlTools = (options: SqlToolsOptions = {}): readonly [SqlQueryTool,
     input,
     effects,
     execute: async ({ sql, params = [] }, context?: GrantedContext) => {
-      const { grant, readOnly, cursor } = await prepare(`${prefix}query`, sql, context);
+      const { grant, ...request } = await prepare(`${prefix}query`, sql, context);
       const broker = await opened();
       const signal = context?.signal === undefined ? {} : { signal: context.signal };
       return broker.query(grant, {
         params,
-        readOnly,
-        cursor,
+        ...request,
         harmlessFunctions,
         maxRows,
         maxBytes,
@@ -146,10 +160,10 @@ export const sqlTools = (options: SqlToolsOptions = {}): readonly [SqlQueryTool,
     input,
     effects,
     async *execute({ sql, params = [] }, context?: GrantedContext): AsyncGenerator<SqlRow> {
-      const { grant, readOnly, cursor } = await prepare(`${prefix}query_stream`, sql, context);
+      const { grant, ...request } = await prepare(`${prefix}query_stream`, sql, context);
       const broker = await opened();
       const signal = context?.signal === undefined ? {} : { signal: context.signal };
-      yield* broker.stream(grant, { params, readOnly, cursor, harmlessFunctions, timeoutMs, ...signal });
+      yield* broker.stream(grant, { params, ...request, harmlessFunctions, timeoutMs, ...signal });
     },
   });
   return [query, stream];
@@ -165,5 +179,6 @@ const isSqliteLike = (connection: unknown): boolean =>
  */
 export const harmlessFunctionsOf = async (connection: unknown): Promise<readonly string[]> => {
   const catalogue = await openSqlBroker(connection).catalogue();
-  return [...(catalogue?.harmless ?? [])].sort();
+  // `crosstab` is STABLE, and runs SQL text.
+  return [...(catalogue?.harmless ?? [])].filter((name) => harmlessFault([name]) === undefined).sort();
 };

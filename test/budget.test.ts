@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { DatabaseSync } from 'node:sqlite';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -96,6 +97,55 @@ describe.each(stores)('%s', (_name, open) => {
     ).toThrow('no');
     expect(store.transact((ledger) => ledger.total('a'))).toEqual({ micros: 0, tokens: 0, calls: 0, attempts: 0 });
   });
+});
+
+const DAY = 24 * HOUR;
+const accountsIn = (path: string): number => {
+  const database = new DatabaseSync(path);
+  const row = database.prepare('SELECT (SELECT count(*) FROM account) + (SELECT count(*) FROM line) AS rows').get();
+  database.close();
+  return Number(row?.['rows']);
+};
+
+test('sessions and days that are long over leave the file, those that are used stay', () => {
+  const path = join(directory, 'swept.db');
+  const budget = createBudget({ flag: 'dev', store: openSqliteLedger(path) });
+  for (let day = 0; day < 400; day += 1) {
+    const { reservation } = budget.reserve(ann, `s${day}`, { usd: 0.01 }, noon + day * DAY);
+    // Every tenth call never ends: its process died.
+    if (reservation !== undefined && day % 10 > 0) budget.settle(reservation, { usd: 0.01 });
+    const kept = budget.reserve(ann, 'kept', { usd: 0.002 }, noon + day * DAY).reservation;
+    expect(kept).toBeDefined();
+    if (kept !== undefined) budget.settle(kept, { usd: 0.002 });
+  }
+  // Two accounts for each of 90 days, two and a line for each of 40 calls that never end: not 800 accounts.
+  expect(accountsIn(path)).toBeLessThan(2 * 91 + 3 * 40 + 10);
+  expect(budget.reserve(ann, 'kept', { usd: 0.21 }, noon + 400 * DAY).rulings.at(-1)?.code).toBe('budget.session');
+  for (let call = 0; call < 400; call += 1) budget.reserve(ann, 'last', {}, noon + 900 * DAY);
+  // The account and the day of 400 calls that were never settled, and these.
+  expect(accountsIn(path)).toBeLessThan(2 + 400 + 1);
+});
+
+test('a window longer than the silence still counts after it', () => {
+  const rate = { max_calls: 1, window_seconds: 200 * 24 * 3_600 };
+  const budget = createBudget({ flag: 'unlimited', store: openSqliteLedger(join(directory, 'long.db')), rate });
+  expect(budget.reserve(ann, 's', {}, noon).reservation).toBeDefined();
+  for (let call = 0; call < 20; call += 1) budget.reserve({ ...bob, agent: `b${call}` }, 's', {}, noon + 150 * DAY);
+  expect(budget.reserve(ann, 's', {}, noon + 150 * DAY).reservation).toBeUndefined();
+  expect(budget.reserve(ann, 's', {}, noon + 201 * DAY).reservation).toBeDefined();
+});
+
+test('a file of the version without times keeps its accounts', () => {
+  const path = join(directory, 'earlier.db');
+  const database = new DatabaseSync(path);
+  database.exec(`CREATE TABLE account (name TEXT PRIMARY KEY, micros INTEGER NOT NULL, tokens INTEGER NOT NULL,
+    calls INTEGER NOT NULL, attempts INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    INSERT INTO account VALUES ('session/s', 900000, 0, 1, 1)`);
+  database.close();
+  const budget = createBudget({ flag: 'dev', store: openSqliteLedger(path) });
+  const now = Date.now();
+  expect(budget.reserve(ann, 's', { usd: 0.05 }, now).reservation).toBeDefined();
+  expect(budget.reserve(ann, 's', { usd: 0.2 }, now).rulings.at(-1)?.code).toBe('budget.session');
 });
 
 test('two openings of one file share one budget', () => {

@@ -2,13 +2,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { defineCodeTool } from '../src/define-code-tool.ts';
 import { fileTools } from '../src/file-tools.ts';
 import { govern } from '../src/govern.ts';
 import type { JournalEntry } from '../src/model/event.ts';
-import { openCodePool, runCode, type CodePool } from '../src/run-code.ts';
+import { declareTools, openCodePool, runCode, type CodePool } from '../src/run-code.ts';
 import { tappassSession } from '../src/session.ts';
 
 let pool: CodePool;
@@ -74,25 +74,118 @@ test('calls belong to the session of whoever called runCode, also side by side o
   expect(decided('of-two')).toMatchObject([{ session_id: 'two', outcome: 'deny' }]);
 });
 
-test('a code tool is governed itself, and the calls it makes have it as their parent', async () => {
-  const uses = govern(fileTools(workspace), options());
-  const tool = defineCodeTool({
-    name: 'count_letters',
-    description: 'Counts the letters of a file',
-    input: z.object({ path: z.string() }),
-    source: 'export default async ({ path }: { path: string }) => (await tools.read_file({ path })).content.length',
-    uses,
-    pool,
+describe('a code tool is governed itself, and the calls it makes have its own call as their parent', () => {
+  const governedTool = () => {
+    const uses = govern(fileTools(workspace), options());
+    const tool = defineCodeTool({
+      name: 'count_letters',
+      description: 'Counts the letters of a file',
+      input: z.object({ path: z.string() }),
+      source: 'export default async ({ path }: { path: string }) => (await tools.read_file({ path })).content.length',
+      uses,
+      pool,
+    });
+    return govern({ count_letters: tool }, options()).count_letters;
+  };
+  const outer = () =>
+    events.filter((event) => event.type === 'call-decided' && event['tool'] === 'count_letters').slice(-1);
+  const idOf = (event: JournalEntry | undefined) => String(event?.['call_id']);
+
+  test('called with its input alone', async () => {
+    expect(await governedTool().execute({ path: 'a.txt' })).toBe(5);
+    expect(outer()).toMatchObject([{ effects: 'declared', outcome: 'allow' }]);
+    expect(decided(idOf(outer()[0]))).toMatchObject([{ tool: 'read_file' }]);
   });
-  const { count_letters: governed } = govern({ count_letters: tool }, options());
-  expect(await governed.execute({ path: 'a.txt' })).toBe(5);
-  const outer = events.findLast((event) => event.type === 'call-decided' && event['tool'] === 'count_letters');
-  expect(outer).toMatchObject({ effects: 'declared', outcome: 'allow' });
-  expect(decided(String(outer?.['call_id']))).toMatchObject([{ tool: 'read_file' }]);
+
+  test('called as a framework does, with a context that has ids of its own', async () => {
+    const tool = governedTool() as { execute: (input: unknown, context: object) => unknown };
+    const context = { toolCallId: 'call_of_the_sdk', messages: [], callId: 'not_ours' };
+    expect(await tool.execute({ path: 'a.txt' }, context)).toBe(5);
+    const id = idOf(outer()[0]);
+    expect(id).not.toBe('not_ours');
+    expect(decided(id)).toMatchObject([{ tool: 'read_file' }]);
+    expect(decided('not_ours')).toEqual([]);
+  });
+
+  test('its `execute` in the shape of a framework', async () => {
+    const { execute } = defineCodeTool({
+      name: 'count_letters',
+      description: '',
+      input: z.object({ path: z.string() }),
+      source: 'export default async ({ path }) => (await tools.read_file({ path })).content.length',
+      uses: govern(fileTools(workspace), options()),
+      pool,
+    });
+    const sdk = { description: '', inputSchema: z.object({ path: z.string() }), execute };
+    const { count_letters: tool } = govern(
+      { count_letters: sdk },
+      { ...options(), effects: { count_letters: { none: true } } },
+    );
+    await (tool.execute as (input: unknown, context: object) => unknown)({ path: 'a.txt' }, { toolCallId: 'x' });
+    expect(decided(idOf(outer()[0]))).toMatchObject([{ tool: 'read_file' }]);
+  });
+
+  test('in parallel, and inside one another', async () => {
+    const tool = governedTool();
+    const before = events.length;
+    const count = 6;
+    await Promise.all(Array.from({ length: count }, () => tool.execute({ path: 'a.txt' })));
+    const mine = events.slice(before).filter((event) => event.type === 'call-decided');
+    const outers = mine.filter((event) => event['tool'] === 'count_letters');
+    expect(new Set(outers.map(idOf)).size).toBe(count);
+    for (const each of outers) expect(decided(idOf(each))).toMatchObject([{ tool: 'read_file' }]);
+    await runCode('await Promise.all([1, 2].map(() => tools.count_letters({ path: "a.txt" })))', {
+      tools: { count_letters: tool },
+      pool,
+      callId: 'the-outermost',
+    });
+    const middle = decided('the-outermost');
+    expect(middle).toMatchObject([{ tool: 'count_letters' }, { tool: 'count_letters' }]);
+    for (const each of middle) expect(decided(idOf(each))).toMatchObject([{ tool: 'read_file' }]);
+  });
 });
 
-test('tools that were not governed are refused', async () => {
-  await expect(runCode('1', { tools: { bare: () => 1 } as never, pool })).rejects.toMatchObject({
-    code: 'TAPPASS_CONFIG_TOOL_NOT_GOVERNED',
+describe('only what `govern()` returned is a governed tool', () => {
+  const refused = { code: 'TAPPASS_CONFIG_TOOL_NOT_GOVERNED' };
+
+  test('a bare function and a bare object are refused', async () => {
+    await expect(runCode('1', { tools: { bare: () => 1 } as never, pool })).rejects.toMatchObject(refused);
+    const bare = { name: 'bare', execute: () => 1 };
+    await expect(runCode('1', { tools: [bare] as never, pool })).rejects.toMatchObject(refused);
+  });
+
+  test('a forged `check`, a copy and a proxy are refused, by declareTools and defineCodeTool too', async () => {
+    const real = govern({ note: (text: string) => text }, options()).note;
+    const { execute, ...texts } = govern(fileTools(workspace), options()).read_file;
+    const check = () => Promise.resolve({ allowed: true });
+    const forged: readonly object[] = [
+      Object.assign(() => 1, { check }),
+      { name: 'read_file', execute: () => 1, check },
+      { ...texts, execute, check },
+      new Proxy(real, {}),
+      Object.create(real) as object,
+    ];
+    for (const tool of forged) {
+      const tools = { tool } as never;
+      await expect(runCode('await tools.tool({})', { tools, pool })).rejects.toMatchObject(refused);
+      expect(() => declareTools(tools)).toThrow(/to be governed/u);
+    }
+    const code = defineCodeTool({
+      name: 'code',
+      description: '',
+      input: z.object({}),
+      source: '1',
+      uses: { tool: forged[0] } as never,
+      pool,
+    });
+    await expect(code.execute({})).rejects.toMatchObject(refused);
+    expect(await runCode('await tools.note("x")', { tools: { note: real }, pool })).toMatchObject({ value: 'x' });
+  });
+
+  test('another body put in its place afterwards is never reached', async () => {
+    const { read_file: tool } = govern(fileTools(workspace), options());
+    Object.assign(tool, { execute: () => 'ungoverned' });
+    const result = await runCode('(await tools.read_file({ path: "a.txt" })).content', { tools: [tool], pool });
+    expect(result).toMatchObject({ value: 'hello' });
   });
 });

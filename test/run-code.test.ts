@@ -238,35 +238,32 @@ describe('tools', () => {
     let signal: AbortSignal | undefined;
     const slow = {
       name: 'slow',
-      check: async () => ({}),
       execute: (_: unknown, context: { abortSignal: AbortSignal }) => {
         ({ abortSignal: signal } = context);
         return new Promise(() => {});
       },
     };
     expect(
-      await run('tools.slow({}); await new Promise((r) => setTimeout(r, 20)); 1', { tools: [slow] }),
+      await run('tools.slow({}); await new Promise((r) => setTimeout(r, 20)); 1', { tools: governed({ slow }) }),
     ).toMatchObject({ value: 1 });
     expect(signal?.aborted).toBe(true);
   });
 
   test('declareTools writes what a model needs to call them', () => {
-    const text = declareTools([
-      {
+    const { read, other } = governed({
+      read: {
         name: 'read',
         description: 'Reads */ a file',
         inputSchema: z.object({ path: z.string(), max: z.number().optional() }),
-        check: async () => ({}),
         execute: () => 1,
-      } as never,
-      {
+      },
+      other: {
         name: 'a-b',
         parameters: { type: 'object', properties: { k: { enum: ['x', 1] } }, required: ['k'] },
-        check: async () => ({}),
         execute: () => 1,
-      } as never,
-    ]);
-    expect(text).toBe(
+      },
+    });
+    expect(declareTools([read, other])).toBe(
       'declare const tools: {\n  /** Reads * / a file */\n  read(input: { path: string; max?: number }): Promise<unknown>;\n  "a-b"(input: { k: "x" | 1 }): Promise<unknown>;\n};\n',
     );
   });
@@ -503,6 +500,41 @@ describe('pools', () => {
     expect(['memory', 'crashed']).toContain(second.status);
     expect(await small.run('1')).toMatchObject({ value: 1 });
     expect(calls).toBe(1);
+  });
+
+  test.each([
+    ['without waiting', ''],
+    ['waiting now and then', 'await new Promise((r) => setTimeout(r, 1));'],
+  ])('who outgrows a host beside others ends as memory, the others as crashed: %s', async (_, pause) => {
+    using small = openCodePool({ hosts: 1 });
+    const waiting = small.run('await new Promise((r) => setTimeout(r, 20_000)); 1');
+    const stepping = small.run('for (;;) await new Promise((r) => setTimeout(r, 2))');
+    // V8 does not count such buffers: the kernel does.
+    const source = `const held = [];
+      for (;;) {
+        const buffer = new ArrayBuffer(8e6, { maxByteLength: 9e6 });
+        new Uint8Array(buffer).fill(1);
+        held.push(buffer);
+        for (let i = 0; i < 2e6; i++);
+        ${pause}
+      }`;
+    const guilty = await small.run(source, { memoryMb: 16 });
+    expect([guilty.status, (await waiting).status, (await stepping).status]).toEqual(['memory', 'crashed', 'crashed']);
+    expect(await small.run('1')).toMatchObject({ value: 1 });
+  });
+
+  test('a guest that goes on in native code when it has ended costs the host, not the guests after it', async () => {
+    using small = openCodePool({ hosts: 1, prewarm: 1 });
+    await small.ready();
+    const [before] = small.pids;
+    const late = 'let p = Promise.resolve(); for (let i = 0; i < 50; i++) p = p.then(() => 0)';
+    expect(await small.run(`${late}; p.then(() => Array(1e8).fill(0)); 1`, { memoryMb: 16 })).toMatchObject({
+      value: 1,
+    });
+    const next = await small.run('await new Promise((r) => setTimeout(r, 300)); 2');
+    expect(['ok', 'crashed']).toContain(next.status);
+    await expect.poll(() => small.pids.includes(before as number), { timeout: 10_000 }).toBe(false);
+    expect(await small.run('3')).toMatchObject({ value: 3 });
   });
 
   test('closing ends what is under way as crashed, and later use is misuse', async () => {

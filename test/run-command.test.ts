@@ -18,10 +18,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openMemoryJournal, readJournal, verifyJournal } from '../src/audit-log.ts';
+import { prepareCommand, resolveCommand, start } from '../src/command-prepare.ts';
+import type { Launched } from '../src/kernel/launcher.ts';
+import { nativeFile } from '../src/native/addon.ts';
 import { runCommand } from '../src/run-command.ts';
 import type { CommandResult, RunCommandOptions } from '../src/run-command.ts';
 
 const root = realpathSync(mkdtempSync(join(tmpdir(), 'run-command-')));
+/** Seconds that nobody else on this machine sleeps. */
+const MARK = `${42_000_000 + process.pid}`;
 const workspace = join(root, 'workspace');
 
 beforeAll(() => {
@@ -106,6 +112,34 @@ describe('how it ended', () => {
     expect(await run(['node', '-e', stubborn], { timeoutMs: 500 })).toMatchObject({
       status: 'timeout',
       signal: 'SIGKILL',
+    });
+  });
+
+  test.runIf(process.arch === 'x64')('by the filter: what it kills for', async () => {
+    const program = nativeFile('tappass-try') ?? '';
+    const x32 = 0x4000_0000;
+    const getpid = 39;
+    expect(await run([program, String(getpid)], { commands: [program] })).toMatchObject({ status: 'exited' });
+    expect(await run([program, String(x32 + getpid)], { commands: [program] })).toMatchObject({
+      status: 'signalled',
+      signal: 'SIGSYS',
+      reason: expect.stringContaining('x32'),
+    });
+  });
+
+  test('not at all, because a rule could not be applied: which right on which path', async () => {
+    const granted = mkdtempSync(join(root, 'granted-'));
+    const profile = join(root, 'granted.json');
+    const files = [{ path: granted, rights: ['read'], why: 'made up for this test' }];
+    writeFileSync(
+      profile,
+      JSON.stringify({ name: 'mine', description: 'made up for this test', tier: 'worker', extends: 'worker', files }),
+    );
+    expect(await run(['true'], { profile })).toMatchObject({ status: 'exited' });
+    rmSync(granted, { recursive: true });
+    expect(await run(['true'], { profile })).toMatchObject({
+      status: 'refused',
+      reason: `the rule for ${granted} (READ_FILE READ_DIR) could not be applied (ENOENT)`,
     });
   });
 
@@ -301,10 +335,82 @@ describe('the report', () => {
   });
 });
 
+describe('the report about ports', () => {
+  test.each([
+    [{ connect: [5432] }, 'full', 'TCP ports, on any host: 5432'],
+    [{ connect: ['*:5432'] }, 'full', 'TCP ports, on any host: 5432'],
+    [{ connect: ['db.example:5432'] }, 'partial', 'TCP ports, on any host: 5432 (asked for db.example:5432)'],
+    [{ connect: ['127.0.0.1:5432', 80] }, 'partial', 'TCP ports, on any host: 5432, 80 (asked for 127.0.0.1:5432)'],
+    [{}, 'full', 'no TCP'],
+  ])('%j: no host looks enforced', async (network, enforced, detail) => {
+    const { report } = await runCommand(['true'], { workspace, network });
+    expect(report.layers.find(({ layer }) => layer === 'landlock-net')).toEqual({
+      layer: 'landlock-net',
+      requested: true,
+      enforced,
+      detail,
+    });
+  });
+
+  test('a tier with an open network does not say that it has none', async () => {
+    const { report } = await runCommand(['true'], { workspace, tier: 'standard' });
+    expect(report.layers.find(({ layer }) => layer === 'landlock-net')).toMatchObject({
+      requested: false,
+      enforced: 'none',
+    });
+  });
+});
+
+describe('a layer that is missing and accepted', () => {
+  const degraded = [{ layer: 'landlock-scope', reason: 'made up for this test' }] as const;
+  const startWith = async (options: RunCommandOptions): Promise<Launched> => {
+    const prepared = prepareCommand(['touch', 'degraded'], { workspace, ...options });
+    try {
+      const command = resolveCommand(prepared);
+      if ('reason' in command) throw new Error(command.reason);
+      const launched = await start(prepared, { ...command, degraded });
+      await launched.ended;
+      return launched;
+    } finally {
+      await prepared.directories.release();
+    }
+  };
+
+  test('is in the journal before the command starts', async () => {
+    const dir = join(root, 'degraded-journal');
+    await startWith({ audit: { dir } });
+    expect(existsSync(join(workspace, 'degraded'))).toBe(true);
+    const events = await Array.fromAsync(readJournal(dir, { type: 'notice' }));
+    expect(events).toMatchObject([
+      { type: 'notice', tier: 'worker', degraded, reason: expect.stringContaining('landlock-scope') as string },
+    ]);
+    expect(await verifyJournal(dir)).toMatchObject({ ok: true });
+  });
+
+  test('and a journal that cannot be written means that it does not start', async () => {
+    rmSync(join(workspace, 'degraded'), { force: true });
+    writeFileSync(join(root, 'no-directory'), '');
+    await expect(startWith({ audit: { dir: join(root, 'no-directory') } })).rejects.toMatchObject({
+      code: 'TAPPASS_JOURNAL',
+    });
+    const broken = openMemoryJournal();
+    await broken.close();
+    await expect(startWith({ audit: broken })).rejects.toThrow();
+    expect(existsSync(join(workspace, 'degraded'))).toBe(false);
+  });
+
+  test('nothing missing, nothing written', async () => {
+    const dir = join(root, 'whole-journal');
+    const { status } = await runCommand(['true'], { workspace, audit: { dir }, allowDegraded: ['landlock-scope'] });
+    expect(status).toBe('exited');
+    expect(await Array.fromAsync(readJournal(dir, { type: 'notice' }))).toEqual([]);
+  });
+});
+
 test('a process that is killed leaves nothing running, and the next one removes its directories', async () => {
   const program = `
     import { runCommand } from ${JSON.stringify(join(import.meta.dirname, '..', 'src', 'run-command.ts'))};
-    await runCommand(['sh', '-c', 'setsid sleep 4242 & echo "$TMPDIR"; sleep 4242'], { workspace: ${JSON.stringify(workspace)}, onStdout: (chunk) => process.stdout.write(chunk) });`;
+    await runCommand(['sh', '-c', 'setsid sleep ${MARK} & echo "$TMPDIR"; sleep ${MARK}'], { workspace: ${JSON.stringify(workspace)}, onStdout: (chunk) => process.stdout.write(chunk) });`;
   const parent = spawn(process.execPath, ['--input-type=module-typescript', '-e', program], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -312,7 +418,7 @@ test('a process that is killed leaves nothing running, and the next one removes 
   const left = join(line.toString().trim(), '..', '..');
   const sleepers = (): string => {
     try {
-      return execFileSync('pgrep', ['-f', 'sleep 4242'], { encoding: 'utf8' });
+      return execFileSync('pgrep', ['-f', `sleep ${MARK}`], { encoding: 'utf8' });
     } catch {
       return '';
     }

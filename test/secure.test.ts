@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readJournal, verifyJournal } from '../src/audit-log.ts';
 import { runCommand } from '../src/run-command.ts';
 import type { CommandResult } from '../src/run-command.ts';
 import type { SecureReport } from '../src/secure.ts';
@@ -23,6 +24,9 @@ beforeAll(() => {
   writeFileSync(outside, 'outside');
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+/** Seconds that nobody else on this machine sleeps. */
+const MARK = `${43_000_000 + process.pid}`;
 
 const fixture = (name: string): string => join(import.meta.dirname, 'fixtures', 'secure', name);
 
@@ -207,13 +211,13 @@ describe('after the lock-down', () => {
       script(`
         const { runCommand } = await import(${JSON.stringify(join(import.meta.dirname, '..', 'src', 'run-command.ts'))});
         secure({ tier: 'worker', workspace, commands: [process.execPath] });
-        const daemon = "require('child_process').spawn('sleep', ['4343'], { detached: true, stdio: 'ignore' }).unref()";
+        const daemon = "require('child_process').spawn('sleep', ['${MARK}'], { detached: true, stdio: 'ignore' }).unref()";
         const { status, exitCode, usage, report } = await runCommand([process.execPath, '-e', daemon], { workspace, commands: [process.execPath] });
         const memory = report.layers.find(({ layer }) => layer === 'limit-memoryMb');
         console.log(JSON.stringify({ status, exitCode, leftovers: usage.leftovers, memory: memory.enforced }));`),
     );
     expect(seen).toEqual({ status: 'exited', exitCode: 0, leftovers: 1, memory: 'none' });
-    expect(spawnSync('pgrep', ['-f', 'sleep 4343'], { encoding: 'utf8' }).stdout).toBe('');
+    expect(spawnSync('pgrep', ['-f', `sleep ${MARK}`], { encoding: 'utf8' }).stdout).toBe('');
   });
 
   test('os.tmpdir() of a worker can be written, the shared one cannot', () => {
@@ -261,6 +265,60 @@ describe('after the lock-down', () => {
   });
 });
 
+describe('with a journal', () => {
+  const events = async (dir: string): Promise<readonly unknown[]> => {
+    expect(await verifyJournal(dir)).toMatchObject({ ok: true });
+    return (await Array.fromAsync(readJournal(dir, { type: 'lock-down' }))).toReversed();
+  };
+
+  test('a lock-down is written before it happens, and how it ended; the same again is none', async () => {
+    const dir = join(root, 'journal');
+    const seen = json(
+      script(`
+        const options = { tier: 'worker', workspace, audit: { dir: ${JSON.stringify(dir)} } };
+        const { profile } = secure(options);
+        secure(options);
+        secure({ ...options, tier: 'observer' });
+        console.log(JSON.stringify(profile));`),
+    );
+    expect(await events(dir)).toMatchObject([
+      { outcome: 'asked', tier: 'worker', profile: 'worker', digest: seen['digest'], degraded: [] },
+      { outcome: 'enforced', tier: 'worker', threads: { found: expect.any(Number) as number } },
+      { outcome: 'asked', tier: 'observer' },
+      { outcome: 'enforced', tier: 'observer' },
+    ]);
+  });
+
+  test('one that cannot be written leaves the process as it was', () => {
+    const file = join(root, 'no-journal');
+    writeFileSync(file, '');
+    const seen = json(
+      script(`
+        import { readFileSync } from 'node:fs';
+        const { code } = attempt(() => secure({ tier: 'worker', workspace, audit: { dir: ${JSON.stringify(file)} } }));
+        const broken = { append: () => { throw new Error('full'); }, appendDurable: () => { throw new Error('full'); } };
+        const { message } = attempt(() => secure({ tier: 'worker', workspace, audit: broken }));
+        const wrong = attempt(() => secure({ tier: 'worker', workspace, audit: 'here' })).code;
+        console.log(JSON.stringify({ code, message, wrong, read: readFileSync(${JSON.stringify(outside)}, 'utf8') }));`),
+    );
+    expect(seen).toEqual({
+      code: 'TAPPASS_JOURNAL',
+      message: 'full',
+      wrong: 'TAPPASS_CONFIG_OPTION',
+      read: 'outside',
+    });
+  });
+
+  test('`tappass audit tail` shows them', async () => {
+    const dir = join(root, 'journal-shown');
+    json(script(`secure({ tier: 'observer', workspace, audit: { dir: ${JSON.stringify(dir)} } }); console.log('{}');`));
+    const cli = join(import.meta.dirname, '..', 'src', 'cli', 'bin.ts');
+    const { stdout } = node([cli, 'audit', 'tail', '--dir', dir]);
+    expect(stdout).toMatch(/lock-down.*asked.*tier observer/u);
+    expect(stdout).toMatch(/lock-down.*enforced.*tier observer/u);
+  });
+});
+
 describe('on a host that lacks a layer', () => {
   const program = (options: string): readonly string[] => [
     '--input-type=module-typescript',
@@ -289,6 +347,18 @@ describe('on a host that lacks a layer', () => {
     expect(stderr).toBe('');
     const incomplete = { code: 'TAPPASS_LOCK_DOWN_INCOMPLETE', missing: [] };
     expect(JSON.parse(stdout)).toEqual({ first: incomplete, second: incomplete, still: 'outside' });
+  });
+
+  test('and the journal has it', async () => {
+    const restrictSelf = 446;
+    const dir = join(workspace, 'journal-of-failure');
+    const audited = `{ tier: 'worker', workspace: ${JSON.stringify(workspace)}, audit: { dir: ${JSON.stringify(dir)} } }`;
+    await nodeOnLesserHost([restrictSelf], EPERM, program(audited), workspace);
+    const lines = await Array.fromAsync(readJournal(dir, { type: 'lock-down' }));
+    expect(lines.toReversed()).toMatchObject([
+      { outcome: 'asked' },
+      { outcome: 'failed', reason: expect.stringContaining('EPERM') as string },
+    ]);
   });
 });
 

@@ -110,7 +110,7 @@ describe.each([
     const broker = openSqlBroker(connect());
     const effect = { kind: 'sql', pointer: '/sql', text: 'SELECT 1 AS a', dialect: broker.dialect } as const;
     const request = { readOnly: true, cursor: false };
-    const forged = { effect, callId: 'c', expiresAt: Date.now() + 1000 };
+    const forged = { effect, callId: 'c', expiresAt: Date.now() + 1000, keepsRows: false };
     expect(() => broker.query(forged, request)).toThrow('without a valid grant');
     const expired = grantFor({ allowed: true }, effect, 'c', Date.now() - 1) as typeof forged;
     expect(() => broker.query(expired, request)).toThrow('without a valid grant');
@@ -178,6 +178,32 @@ describe('what the catalogue of the connection says', () => {
     await expect(run({ connection: db }, 'SELECT purge()')).rejects.toThrow('purge');
     expect(await harmlessFunctionsOf(db)).toContain('public.twice');
     expect(await harmlessFunctionsOf(db)).not.toContain('purge');
+  });
+  test('a domain is as VOLATILE as its checks', async () => {
+    await db.exec(`
+      CREATE DOMAIN email AS text CHECK (value ~ '@' AND length(value) < 100);
+      CREATE DOMAIN small AS int CHECK (value IN (1, 2, 3)) CHECK (twice(value) < 7);
+      CREATE FUNCTION deleting(int) RETURNS boolean LANGUAGE sql AS 'SELECT purge() IS NOT NULL';
+      CREATE DOMAIN evil_domain AS int CHECK (deleting(value));
+      CREATE DOMAIN evil_twice AS evil_domain;
+      CREATE DOMAIN evil_inside AS int CHECK ((value + 1)::evil_domain > 0);
+      CREATE DOMAIN evil_sleep AS int CHECK (value > 0 OR pg_sleep(1) IS NULL);
+    `);
+    const fresh = { connection: await pool.connect() };
+    try {
+      await expect(run(fresh, "SELECT ('a' || '@b')::email AS x, (1 + 1)::small AS y")).resolves.toMatchObject({
+        rows: [{ x: 'a@b', y: 2 }],
+      });
+      for (const domain of ['evil_domain', 'evil_twice', 'evil_inside', 'evil_sleep']) {
+        await expect(run(fresh, `SELECT (1 + 1)::${domain}`)).rejects.toThrow(`the type ${domain} is not known`);
+      }
+      expect(await count()).toBe(1000);
+      await db.query('SELECT (1 + 1)::evil_domain');
+      expect(await count()).toBe(0);
+      await db.exec("INSERT INTO users SELECT i, 'user ' || i FROM generate_series(1, 1000) i");
+    } finally {
+      fresh.connection.release();
+    }
   });
   test('an aggregate is as VOLATILE as what it is made of', async () => {
     await expect(run({ connection: db }, 'SELECT good_sum(id) AS x FROM users')).resolves.toMatchObject({

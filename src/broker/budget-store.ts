@@ -133,7 +133,8 @@ export const createMemoryLedger = (): LedgerStore => {
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS account (
-    name TEXT PRIMARY KEY, micros INTEGER NOT NULL, tokens INTEGER NOT NULL, calls INTEGER NOT NULL, attempts INTEGER NOT NULL
+    name TEXT PRIMARY KEY, micros INTEGER NOT NULL, tokens INTEGER NOT NULL, calls INTEGER NOT NULL, attempts INTEGER NOT NULL,
+    time INTEGER NOT NULL DEFAULT 0
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS line (
     id INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, micros INTEGER NOT NULL, tokens INTEGER NOT NULL,
@@ -145,6 +146,26 @@ const SCHEMA = `
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS entry_of_line ON entry (line);
 `;
+
+/** A file of an earlier version has no times; its accounts count as used when it is opened. */
+const addTimes = (database: DatabaseSync): void => {
+  const known = database.prepare("SELECT 1 FROM pragma_table_info('account') WHERE name = 'time'").get();
+  if (known === undefined) {
+    database.exec('ALTER TABLE account ADD COLUMN time INTEGER NOT NULL DEFAULT 0');
+    database.prepare('UPDATE account SET time = ?').run(Date.now());
+  }
+  database.exec('CREATE INDEX IF NOT EXISTS account_by_time ON account (time)');
+};
+
+const DAY_MS = 86_400_000;
+/** A session or a day that nothing was added to for so long is over. */
+const OVER_MS = 90 * DAY_MS;
+/** A window is not longer, and a call that was never settled is not taken for running any more. */
+const LONGEST_WINDOW_MS = 400 * DAY_MS;
+/** Each call looks at so many of the accounts that were unused longest: twice as many as it may add. */
+const SWEPT = 6;
+/** Lines of one such account that are dropped at once; the rest waits for the next calls. */
+const LINES_SWEPT = 64;
 
 /** How long one process waits for another's transaction, in milliseconds; after that the call is denied by the error. */
 const BUSY_MS = 5_000;
@@ -158,6 +179,9 @@ export const openSqliteLedger = (path: string): LedgerStore => {
   const database = new DatabaseSync(path, { timeout: BUSY_MS });
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;');
   database.exec(SCHEMA);
+  database.exec('BEGIN IMMEDIATE');
+  addTimes(database);
+  database.exec('COMMIT');
   const one = (sql: string): ((...values: (string | number)[]) => Readonly<Record<string, unknown>> | undefined) => {
     const statement = database.prepare(sql);
     return (...values) => statement.get(...values);
@@ -174,8 +198,15 @@ export const openSqliteLedger = (path: string): LedgerStore => {
     FROM entry e JOIN line l ON l.id = e.line WHERE e.account = ? AND e.time <= ?`);
   const forget = run('DELETE FROM entry WHERE account = ? AND time <= ?');
   const sweep = run('DELETE FROM line WHERE time <= ? AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.line = line.id)');
-  const change = run(`INSERT INTO account VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET
-    micros = micros + excluded.micros, tokens = tokens + excluded.tokens, calls = calls + excluded.calls, attempts = attempts + excluded.attempts`);
+  const change = run(`INSERT INTO account VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET
+    micros = micros + excluded.micros, tokens = tokens + excluded.tokens, calls = calls + excluded.calls,
+    attempts = attempts + excluded.attempts, time = max(time, excluded.time)`);
+  const unused = database.prepare('SELECT name FROM account WHERE time < ? ORDER BY time LIMIT ?');
+  const linesOf = database.prepare('SELECT line FROM entry WHERE account = ? LIMIT ?');
+  const dropEntry = run('DELETE FROM entry WHERE account = ? AND line = ?');
+  const lookLater = run('UPDATE account SET time = ? WHERE name = ?');
+  const close = run('DELETE FROM account WHERE name = ?');
+  const newestEntry = one('SELECT max(time) AS time FROM entry WHERE account = ?');
   const oldest = one('SELECT min(time) AS time FROM entry WHERE account = ?');
   const addLine = run('INSERT INTO line (time, micros, tokens, admitted, open) VALUES (?, ?, ?, ?, ?)');
   const addEntry = run('INSERT INTO entry VALUES (?, ?, ?, ?)');
@@ -199,12 +230,30 @@ export const openSqliteLedger = (path: string): LedgerStore => {
           attempts: Number(row['attempts']),
         };
 
+  /** Accounts that still hold lines (a long window, a call that never ended) are looked at again as much later. */
+  const closeUnused = (now: number): void => {
+    for (const row of unused.all(now - OVER_MS, SWEPT)) {
+      const name = String(row['name']);
+      const newest = newestEntry(name)?.['time'];
+      if (typeof newest === 'number' && newest > now - LONGEST_WINDOW_MS) {
+        lookLater(now, name);
+        continue;
+      }
+      const lines = linesOf.all(name, LINES_SWEPT);
+      for (const { line } of lines) {
+        dropEntry(name, Number(line));
+        closeLine(Number(line));
+      }
+      if (lines.length < LINES_SWEPT) close(name);
+    }
+  };
+
   const ledger: Ledger = {
     total: (name) => totalsOf(account(name)),
     window: (name, after) => {
       const gone = totalsOf(expired(name, after));
       if (gone.attempts > 0) {
-        change(name, -gone.micros, -gone.tokens, -gone.calls, -gone.attempts);
+        change(name, -gone.micros, -gone.tokens, -gone.calls, -gone.attempts, 0);
         forget(name, after);
         sweep(after);
       }
@@ -221,9 +270,10 @@ export const openSqliteLedger = (path: string): LedgerStore => {
       ] as const) {
         for (const name of names) {
           addEntry(name, line.time, id, windowed);
-          change(name, line.micros * admitted, line.tokens * admitted, admitted, 1);
+          change(name, line.micros * admitted, line.tokens * admitted, admitted, 1, line.time);
         }
       }
+      closeUnused(line.time);
       return id;
     },
     settle: (id, amounts) => {

@@ -1,8 +1,10 @@
 /** PostgreSQL: one statement in one transaction with the second wall of its level, rows fetched piece by piece. */
+import { TapPassError } from '../model/errors.ts';
 import type { SqlCatalogue } from '../model/sql.ts';
 import type { SqlBackend } from './sql.ts';
+import { areCounted, LOSSES, lostBetween } from './sql-losses.ts';
 import { openSession } from './sql-session.ts';
-import type { PgSession } from './sql-session.ts';
+import type { PgAnswer, PgSession } from './sql-session.ts';
 
 /** Rows of one round trip. */
 const BATCH = 200;
@@ -20,6 +22,31 @@ const settings = (readOnly: boolean, timeoutMs: number): string => `
 
 const abortError = (signal: AbortSignal): Error =>
   signal.reason instanceof Error ? signal.reason : new DOMException('The statement was cancelled', 'AbortError');
+
+type Perform = (session: PgSession, text: string, params: readonly unknown[]) => Promise<PgAnswer>;
+
+const plainly: Perform = (session, text, params) => session.query(text, params);
+
+const refused = (reason: string): TapPassError =>
+  new TapPassError(`Refused: ${reason}`, { code: 'TAPPASS_SQL_REFUSED' });
+
+/** The second wall of `safe_write`: text alone does not show the triggers, rules and cascades that delete. */
+const keepingRows: Perform = async (session, text, params) => {
+  const before = await session.query(LOSSES, []);
+  if (!areCounted(before.rows)) {
+    throw refused('the server counts no changes (track_counts = off), so db=safe_write cannot be kept: turn it on');
+  }
+  const answer = await session.query(text, params);
+  // Triggers that wait for the commit run now.
+  await session.control('SET CONSTRAINTS ALL IMMEDIATE');
+  const after = await session.query(LOSSES, []);
+  const lost = lostBetween(before.rows, after.rows);
+  if (lost.length === 0) return answer;
+  throw refused(
+    `a trigger, rule or foreign key would have removed rows of ${lost.slice(0, 3).join(', ')}, which db=safe_write ` +
+      'does not allow; the statement was undone',
+  );
+};
 
 export const postgresBackend = (connection: Parameters<typeof openSession>[0]): SqlBackend => {
   const inTransaction = async function* <T>(
@@ -53,10 +80,10 @@ export const postgresBackend = (connection: Parameters<typeof openSession>[0]): 
 
   return {
     dialect: 'postgres',
-    batches(text, { params, readOnly, cursor, timeoutMs, signal }) {
+    batches(text, { params, readOnly, keepsRows, cursor, timeoutMs, signal }) {
       return inTransaction(readOnly, timeoutMs, signal, async function* run(session) {
         if (!cursor) {
-          yield await session.query(text, params);
+          yield await (keepsRows && !readOnly ? keepingRows : plainly)(session, text, params);
           return;
         }
         await session.query(`DECLARE tappass_rows NO SCROLL CURSOR FOR ${text}`, params);
@@ -80,6 +107,18 @@ export const postgresBackend = (connection: Parameters<typeof openSession>[0]): 
 };
 
 /**
+ * A domain is sure when it stands on one of PostgreSQL's own types and every function of its checks is named in their
+ * stored trees and not VOLATILE.
+ */
+const UNSURE_DOMAIN = `(
+  NOT EXISTS (SELECT 1 FROM pg_catalog.pg_type b WHERE b.oid = t.typbasetype AND b.typtype = 'b'
+              AND b.typnamespace = 'pg_catalog'::pg_catalog.regnamespace)
+  OR EXISTS (SELECT 1 FROM pg_catalog.pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'c' AND (
+    k.conbin::pg_catalog.text ~ '{(COERCETODOMAIN|ROWCOMPARE|MINMAX|SUBLINK|SUBPLAN|NEXTVALUEEXPR) '
+    OR EXISTS (SELECT 1 FROM pg_catalog.regexp_matches(k.conbin::pg_catalog.text, ':(?:op)?funcid ([0-9]+)', 'g') f(ids)
+      WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_proc p WHERE p.oid = f.ids[1]::pg_catalog.oid AND p.provolatile <> 'v')))))`;
+
+/**
  * Everything outside `pg_catalog` that a statement can call by name: functions by the worst of their overloads, types by
  * the casts and domain checks that a cast to them can run, operators by their functions.
  */
@@ -95,7 +134,7 @@ const CATALOGUE = `
   WHERE n.nspname <> 'pg_catalog' GROUP BY 2, 3
   UNION ALL
   SELECT 'type', n.nspname, t.typname,
-    t.typtype NOT IN ('e', 'c', 'r', 'm')
+    CASE t.typtype WHEN 'd' THEN ${UNSURE_DOMAIN} ELSE t.typtype NOT IN ('e', 'c', 'r', 'm') END
     OR EXISTS (SELECT 1 FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_proc p ON p.oid = c.castfunc
                WHERE c.casttarget = t.oid AND p.provolatile = 'v'), false
   FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace

@@ -14,6 +14,8 @@ export interface SqlRequest {
   readonly params?: readonly unknown[];
   /** The statement was judged to only read: it runs where the database itself refuses writes. */
   readonly readOnly: boolean;
+  /** The statement was judged to lose no rows: it is undone when the database loses some on its behalf (default false). */
+  readonly keepsRows?: boolean;
   /** A single SELECT, which can be read piece by piece. */
   readonly cursor: boolean;
   /** What the program declared; the wall of SQLite knows functions by name only. */
@@ -70,6 +72,8 @@ const backendFor = (connection: unknown): SqlBackend => {
   );
 };
 
+const DEFAULTS = { params: [], keepsRows: false, harmlessFunctions: [], timeoutMs: 30_000 } as const;
+
 /** How long a catalogue is believed, in milliseconds (60 000): functions are added rarely. */
 const CATALOGUE_MS = 60_000;
 
@@ -90,20 +94,11 @@ export const openSqlBroker = (connection: unknown): SqlBroker => {
     ...(backend.judge !== undefined && { judge: backend.judge }),
     query(grant, { maxRows = 1000, maxBytes = 1024 * 1024, ...request }) {
       const text = require(grant);
-      return collect(backend.batches(text, { params: [], harmlessFunctions: [], timeoutMs: 30_000, ...request }), {
-        maxRows,
-        maxBytes,
-      });
+      return collect(backend.batches(text, { ...DEFAULTS, ...request }), { maxRows, maxBytes });
     },
     async *stream(grant, request) {
       const text = require(grant);
-      for await (const { rows } of backend.batches(text, {
-        params: [],
-        harmlessFunctions: [],
-        timeoutMs: 30_000,
-        ...request,
-      }))
-        yield* rows;
+      for await (const { rows } of backend.batches(text, { ...DEFAULTS, ...request })) yield* rows;
     },
     catalogue() {
       const now = Date.now();

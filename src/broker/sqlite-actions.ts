@@ -105,6 +105,12 @@ export const authorizerFor = (
     }
     return does(actions, level, verb === 'DELETE' ? 'delete' : 'write', verb, name);
   };
+  /** `SELECT * FROM pragma_optimize` is a pragma too, of which the authorizer hears when it runs. */
+  const reads = (table: string): number => {
+    const pragma = /^pragma_(.*)$/iu.exec(table)?.[1]?.toLowerCase();
+    if (pragma === undefined || REPORTING.has(pragma) || DESCRIBING.has(pragma)) return constants.SQLITE_OK;
+    return deny(actions, 'verb-denied', `PRAGMA ${pragma} is not allowed by ${TEXTS[level]}`);
+  };
   return (code, first, second) => {
     switch (code) {
       case constants.SQLITE_SELECT:
@@ -113,7 +119,7 @@ export const authorizerFor = (
         return constants.SQLITE_OK;
       case constants.SQLITE_READ:
         if (first !== null) actions.relations.add(first);
-        return constants.SQLITE_OK;
+        return reads(first ?? '');
       case constants.SQLITE_INSERT:
         return writes('INSERT', first);
       case constants.SQLITE_UPDATE:
@@ -123,7 +129,8 @@ export const authorizerFor = (
       case constants.SQLITE_FUNCTION: {
         const name = (second ?? '').toLowerCase();
         actions.functions.add(name);
-        if (own.has(name) || (builtins.has(name) && !DENIED_FUNCTIONS.has(name))) return constants.SQLITE_OK;
+        // Ours come first: what loads code or writes stays denied, whoever calls it harmless.
+        if (!DENIED_FUNCTIONS.has(name) && (own.has(name) || builtins.has(name))) return constants.SQLITE_OK;
         const what = DENIED_FUNCTIONS.has(name) ? 'has effects' : 'is not known to be harmless';
         return deny(actions, 'function-denied', `the function ${name} ${what}`);
       }

@@ -7,7 +7,7 @@ import type { SqlDecision, SqlOptions, SqlStatement } from '../model/sql.ts';
 import type { Detection } from '../model/decision.ts';
 import { authorizerFor, newActions } from './sqlite-actions.ts';
 import type { SqliteActions, SqliteAuthorizer, SqliteFault, SqliteLevel } from './sqlite-actions.ts';
-import { replacesRows, sqliteWords } from './sqlite-lexer.ts';
+import { commandsTable, replacesRows, sqliteWords, undoesTransaction } from './sqlite-lexer.ts';
 
 let builtinFunctions: ReadonlySet<string> | undefined;
 
@@ -129,8 +129,38 @@ const faultOf = ({ actions, source }: Compilation, words: readonly string[]): Sq
   if (actions.verb === undefined) {
     return { code: 'sql.verb-denied', reason: `${(words[0] ?? '').toUpperCase()} is not known to be harmless` };
   }
-  return replacesRows(words) ? { code: 'sql.verb-denied', reason: 'REPLACE deletes rows' } : undefined;
+  if (replacesRows(words)) return { code: 'sql.verb-denied', reason: 'REPLACE deletes rows' };
+  if (undoesTransaction(words)) return { code: 'sql.verb-denied', reason: 'ROLLBACK undoes what was written before' };
+  if (actions.access !== 'read' && commandsTable(source)) {
+    return { code: 'sql.verb-denied', reason: 'a column with the name of its table takes commands that can delete' };
+  }
+  return undefined;
 };
+
+/**
+ * A table whose schema resolves conflicts by REPLACE, or has a trigger that does, loses rows without a word to the
+ * authorizer.
+ */
+const schemaFault = (db: DatabaseSync, { access, relations }: SqliteActions): SqliteFault | undefined => {
+  if (access !== 'write') return undefined;
+  const schemas = db.prepare('SELECT name FROM pragma_database_list').all();
+  for (const { name } of schemas) {
+    const objects = db.prepare(
+      `SELECT tbl_name AS "table", sql FROM ${quote(String(name))}.sqlite_schema WHERE sql LIKE '%replace%'`,
+    );
+    for (const object of objects.all()) {
+      const table = String(object['table']);
+      const isMeant = [...relations].some((relation) => relation.toLowerCase() === table.toLowerCase());
+      if (isMeant && sqliteWords(String(object['sql'])).some(resolvesByReplace)) {
+        return { code: 'sql.verb-denied', reason: `the schema of ${table} deletes rows by REPLACE` };
+      }
+    }
+  }
+  return undefined;
+};
+
+const resolvesByReplace = (words: readonly string[]): boolean =>
+  replacesRows(words) || words.some((word, index) => word === 'conflict' && words[index + 1] === 'replace');
 
 const judgeFirst = (
   db: DatabaseSync,
@@ -142,7 +172,7 @@ const judgeFirst = (
   const compilation = compile(db, text, (actions) => authorizerFor(actions, level, options, builtins()), stubs);
   const { actions, source } = compilation;
   const words = sqliteWords(source ?? text)[0] ?? [];
-  const fault = faultOf(compilation, words);
+  const fault = faultOf(compilation, words) ?? schemaFault(db, actions);
   const first = (words[0] ?? '').toUpperCase();
   const massUpdate = actions.verb === 'UPDATE' && !words.includes('where');
   return {

@@ -57,7 +57,7 @@ const outcomeOf = (event: AuditEvent): string => {
   const outcome = text(event, 'outcome');
   if (outcome === 'deny' || outcome === 'denied') return paint('red', outcome);
   if ('would_block' in event && event.would_block !== undefined) return paint('yellow', `${outcome} (would block)`);
-  return outcome === 'threw' ? paint('yellow', outcome) : paint('green', outcome);
+  return outcome === 'threw' || outcome === 'failed' ? paint('yellow', outcome) : paint('green', outcome);
 };
 
 const rowOf = (event: AuditEvent): readonly string[] => [
@@ -67,8 +67,14 @@ const rowOf = (event: AuditEvent): readonly string[] => [
   shown(text(event, 'agent'), 20),
   shown(text(event, 'tool'), 32),
   shown(text(event, 'call_id')),
-  shown(text(event, 'blocked_by') === '' ? '' : `${text(event, 'blocked_by')} — ${text(event, 'reason')}`, 100),
+  shown(detailOf(event), 100),
 ];
+
+const detailOf = (event: AuditEvent): string => {
+  if (text(event, 'blocked_by') !== '') return `${text(event, 'blocked_by')} — ${text(event, 'reason')}`;
+  if (event.type === 'notice') return text(event, 'reason');
+  return event.type === 'lock-down' ? `tier ${text(event, 'tier')} ${text(event, 'reason')}`.trimEnd() : '';
+};
 
 const HEAD = ['time', 'event', 'outcome', 'agent', 'tool', 'call', 'blocked by'];
 

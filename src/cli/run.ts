@@ -14,6 +14,7 @@ interface Flags {
   readonly allowCommand: readonly string[];
   readonly allowHost: readonly string[];
   readonly allowDegraded: readonly string[];
+  readonly audit?: string;
   readonly timeout?: string;
   readonly memory?: string;
   readonly pids?: string;
@@ -34,8 +35,11 @@ export const registerRun = (program: Command): void => {
     .option('--profile <path>', 'a profile of your own instead of the tier')
     .option('--workspace <dir>', 'what it may work on (default: TAPPASS_WORKSPACE, else here)')
     .addOption(list('--allow-command <name>', 'a further program it may start'))
-    .addOption(list('--allow-host <host:port>', 'a TCP port it may connect to'))
+    .addOption(
+      list('--allow-host <host:port>', 'a TCP port it may connect to, on any host: the kernel knows ports only'),
+    )
     .addOption(list('--allow-degraded <layer>', 'a layer that may be missing on this host'))
+    .option('--audit <dir>', 'a journal that is told of layers that are missing, before the start')
     .option('--timeout <seconds>', 'SIGTERM after so long, SIGKILL a second later')
     .option('--memory <MiB>', 'resident memory of all its processes')
     .option('--pids <count>', 'processes at the same time')
@@ -63,6 +67,7 @@ const run = async (argv: readonly string[], flags: Flags): Promise<number> => {
     commands: flags.allowCommand,
     network: { connect: flags.allowHost },
     allowDegraded: flags.allowDegraded,
+    ...(flags.audit === undefined ? {} : { audit: { dir: flags.audit } }),
     env: environmentOf(flags.env),
     limits,
     ...(flags.timeout === undefined ? {} : { timeoutMs: Number(flags.timeout) * 1000 }),

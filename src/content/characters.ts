@@ -63,15 +63,22 @@ export const runStart = (text: string, to: number, alphabet: number, limit: numb
   return at;
 };
 
+const counts = new Uint32Array(65_536);
+
 /** Shannon entropy in bits per character: low for words and fillers, above 3 for random tokens of 16 and more. */
 export const entropyOf = (text: string, from = 0, to = text.length): number => {
-  const counts = new Map<number, number>();
+  const length = to - from;
   for (let at = from; at < to; at += 1) {
     const code = text.charCodeAt(at);
-    counts.set(code, (counts.get(code) ?? 0) + 1);
+    counts[code] = (counts[code] as number) + 1;
   }
-  const length = to - from;
   let bits = 0;
-  for (const count of counts.values()) bits -= (count / length) * Math.log2(count / length);
+  for (let at = from; at < to; at += 1) {
+    const code = text.charCodeAt(at);
+    const count = counts[code] as number;
+    if (count === 0) continue;
+    bits -= (count / length) * Math.log2(count / length);
+    counts[code] = 0;
+  }
   return bits;
 };

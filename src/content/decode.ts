@@ -2,6 +2,7 @@
 import { BASE64_ANY, EQUALS, HEX, KINDS } from './characters.ts';
 import type { Disguise } from '../model/content.ts';
 
+/** Good until the next run is decoded. */
 export interface DecodedRun {
   readonly text: string;
   readonly disguise: Disguise;
@@ -13,6 +14,8 @@ export interface DecodedRun {
 const SHORTEST = 20;
 /** Bytes looked at before a run is decoded as a whole: pictures and digests are left alone here. */
 const SAMPLE = 24;
+/** Characters of the end of a run that hold as many bytes. */
+const TAIL = 36;
 
 const kind = (text: string, index: number): number => KINDS[text.charCodeAt(index)] ?? 0;
 
@@ -29,45 +32,81 @@ const sextet = (code: number): number => (code < 128 ? (SEXTETS[code] as number)
 
 const isTextByte = (byte: number): boolean => (byte >= 32 && byte < 127) || byte === 9 || byte === 10 || byte === 13;
 
-/** Calls `each` with the bytes of the run, until it returns false. Line breaks between full lines are skipped. */
-const eachByte = (text: string, from: number, to: number, each: (byte: number, at: number) => boolean): void => {
+/** Does a byte of UTF-8 stand where `following` more have to follow the one before? Returns how many then, or -1. */
+const nextOfUtf8 = (byte: number, following: number): number => {
+  if (byte < 0x80) return following === 0 && isTextByte(byte) ? 0 : -1;
+  if (byte < 0xc0) return following - 1;
+  if (following > 0 || byte < 0xc2 || byte > 0xf4) return -1;
+  return byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
+};
+
+/**
+ * Do the first bytes from `from` on look like a text, but for one? Either as UTF-8, or as what is left of one when
+ * something else is glued in front. Line breaks between full lines are skipped.
+ */
+const looksLikeText = (text: string, from: number, to: number): boolean => {
   let bits = 0;
   let held = 0;
+  let seen = 0;
+  let strange = 0;
+  let broken = 0;
+  let following = 0;
+  for (let at = from; at < to && seen < SAMPLE; at += 1) {
+    const value = sextet(text.charCodeAt(at));
+    if (value === -1) continue;
+    bits = ((bits << 6) | value) & 0xffffff;
+    held += 6;
+    if (held < 8) continue;
+    held -= 8;
+    const byte = (bits >> held) & 0xff;
+    seen += 1;
+    if (!isTextByte(byte) && byte < 0xc2) strange += 1;
+    following = nextOfUtf8(byte, following);
+    if (following === -1) {
+      broken += 1;
+      following = 0;
+    }
+    if (strange > 1 && broken > 1) return false;
+  }
+  return seen >= 9 && Math.min(strange, broken) <= seen * 0.08;
+};
+
+/** Does the run look like a text where it begins, or, with a path or a name glued in front, where it ends? */
+const holdsText = (text: string, from: number, to: number): boolean => {
+  if (looksLikeText(text, from, to)) return true;
+  const tail = to - from - TAIL;
+  return tail > 0 && looksLikeText(text, from + tail - (tail % 4), to);
+};
+
+/** Decoded bytes, and the places of the last character of each. */
+interface Room {
+  readonly bytes: Uint8Array;
+  readonly places: Uint32Array;
+}
+const roomOf = (size: number): Room => ({ bytes: new Uint8Array(size), places: new Uint32Array(size) });
+/** Runs that are not longer share one room: a text may hold very many of them. */
+const SHARED = 65_536;
+const shared = roomOf(SHARED);
+
+const decodeBase64 = (text: string, from: number, to: number): DecodedRun => {
+  const size = Math.ceil(((to - from) * 3) / 4) + 1;
+  const { bytes, places } = size <= SHARED ? shared : roomOf(size);
+  let bits = 0;
+  let held = 0;
+  let count = 0;
   for (let at = from; at < to; at += 1) {
     const value = sextet(text.charCodeAt(at));
     if (value === -1) continue;
     bits = ((bits << 6) | value) & 0xffffff;
     held += 6;
-    if (held >= 8) {
-      held -= 8;
-      if (!each((bits >> held) & 0xff, at)) return;
-    }
-  }
-};
-
-const looksLikeText = (text: string, from: number, to: number): boolean => {
-  let seen = 0;
-  let good = 0;
-  eachByte(text, from, to, (byte) => {
-    seen += 1;
-    if (isTextByte(byte) || byte >= 0xc2) good += 1;
-    return seen < SAMPLE;
-  });
-  return seen >= 9 && good >= seen * 0.92;
-};
-
-const decodeBase64 = (text: string, from: number, to: number): DecodedRun => {
-  const bytes = new Uint8Array(Math.ceil(((to - from) * 3) / 4) + 1);
-  const places = new Uint32Array(bytes.length);
-  let count = 0;
-  eachByte(text, from, to, (byte, at) => {
-    bytes[count] = byte;
+    if (held < 8) continue;
+    held -= 8;
+    bytes[count] = (bits >> held) & 0xff;
     places[count] = at;
     count += 1;
-    return true;
-  });
+  }
   return {
-    text: latin(bytes.subarray(0, count)),
+    text: latin(bytes, count),
     disguise: 'base64',
     // A byte ends within the sextet at its place, and begins in the one before.
     back: (start, end) => [
@@ -77,28 +116,44 @@ const decodeBase64 = (text: string, from: number, to: number): DecodedRun => {
   };
 };
 
-const latin = (bytes: Uint8Array): string => {
+const ascii = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/** The first `count` bytes, each as the character of its number. */
+const latin = (bytes: Uint8Array, count: number): string => {
+  let seen = 0;
+  for (let at = 0; at < count; at += 1) seen |= bytes[at] as number;
+  if (seen < 0x80) return ascii.decode(bytes.subarray(0, count));
   const parts: string[] = [];
-  for (let at = 0; at < bytes.length; at += 8_192) parts.push(String.fromCharCode(...bytes.subarray(at, at + 8_192)));
+  for (let at = 0; at < count; at += 8_192)
+    parts.push(String.fromCharCode.apply(null, bytes.subarray(at, Math.min(count, at + 8_192)) as unknown as number[]));
   return parts.join('');
 };
 
 const decodeHex = (text: string, from: number, to: number): DecodedRun | undefined => {
-  const bytes = new Uint8Array((to - from) >> 1);
-  let good = 0;
-  for (let index = 0; index < bytes.length; index += 1) {
-    const byte = Number.parseInt(text.slice(from + index * 2, from + index * 2 + 2), 16);
+  const count = (to - from) >> 1;
+  const { bytes } = count <= SHARED ? shared : roomOf(count);
+  let strange = 0;
+  let following = 0;
+  for (let index = 0; index < count; index += 1) {
+    const byte = hexOf(text.charCodeAt(from + index * 2)) * 16 + hexOf(text.charCodeAt(from + index * 2 + 1));
     bytes[index] = byte;
-    if (isTextByte(byte)) good += 1;
-    if (index === SAMPLE && good < SAMPLE * 0.9) return undefined;
+    following = nextOfUtf8(byte, following);
+    if (following === -1) {
+      strange += 1;
+      following = 0;
+    }
+    if (index === SAMPLE && strange > SAMPLE * 0.1) return undefined;
   }
-  if (good < bytes.length * 0.9) return undefined;
+  if (strange > count * 0.1) return undefined;
   return {
-    text: latin(bytes),
+    text: latin(bytes, count),
     disguise: 'hex',
     back: (start, end) => [from + start * 2, from + end * 2],
   };
 };
+
+/** Of a digit or a letter from a to f. */
+const hexOf = (code: number): number => (code <= 57 ? code - 48 : (code | 32) - 87);
 
 /**
  * Every run that decodes to text. The search jumps: in a stretch of `SHORTEST` characters one position tells whether a
@@ -132,8 +187,12 @@ const endOfRun = (text: string, from: number): number => {
     const lineStart = at;
     while (at < text.length && (kind(text, at) & BASE64_ANY) !== 0) at += 1;
     let next = at;
-    if (text[next] === '\r') next += 1;
-    if (text[next] !== '\n' || (at - lineStart < 40 && lineStart !== from) || (kind(text, next + 1) & BASE64_ANY) === 0)
+    if (text.charCodeAt(next) === 13) next += 1;
+    if (
+      text.charCodeAt(next) !== 10 ||
+      (at - lineStart < 40 && lineStart !== from) ||
+      (kind(text, next + 1) & BASE64_ANY) === 0
+    )
       break;
     if (lineStart === from && at - lineStart < 40) break;
     at = next + 1;
@@ -143,21 +202,25 @@ const endOfRun = (text: string, from: number): number => {
 };
 
 const decodeRun = (text: string, start: number, end: number, found: (run: DecodedRun) => void): void => {
-  if (end - start >= 24 && (end - start) % 2 === 0 && isHex(text, start, end)) {
-    const run = decodeHex(text, start, end);
+  // Hexadecimal from some place on: `0x…`, a name glued in front.
+  const hex = hexStart(text, start, end);
+  if (end - hex >= 24) {
+    const run = decodeHex(text, hex + ((end - hex) % 2), end);
     if (run !== undefined) found(run);
-    return;
+    if (hex === start) return;
   }
   // A path or a name may be glued in front, so the run may begin at any of four phases.
   for (let phase = 0; phase < 4; phase += 1) {
-    if (looksLikeText(text, start + phase, end)) {
+    if (holdsText(text, start + phase, end)) {
       found(decodeBase64(text, start + phase, end));
       return;
     }
   }
 };
 
-const isHex = (text: string, start: number, end: number): boolean => {
-  for (let at = start; at < end; at += 1) if ((kind(text, at) & HEX) === 0) return false;
-  return true;
+/** Where the digits and letters of hexadecimal begin that end the run. */
+const hexStart = (text: string, start: number, end: number): number => {
+  let at = end;
+  while (at > start && (kind(text, at - 1) & HEX) !== 0) at -= 1;
+  return at;
 };

@@ -19,6 +19,8 @@ interface Item {
   readonly text: string;
   /** What `text` was made from, one character for each byte: pieces of bytes are cut anywhere, characters included. */
   readonly bytes?: Uint8Array;
+  /** Read by itself; bytes still will be, when they are given on. */
+  alone?: ReturnType<ContentScanner['inspect']>;
 }
 
 /** Text, as a piece of it can be told: no text in UTF-8 has a NUL. */
@@ -92,12 +94,13 @@ export class ItemWindow {
     const spans: Span[] = [...whole.spans];
     const findings: Finding[] = [...whole.findings];
     let at = base;
-    for (const { text: item, bytes } of this.#held) {
+    for (const item of this.#held) {
       const from = at;
-      at += item.length;
+      at += item.text.length;
       // Pieces of bytes are cut anywhere, and judged by themselves later on; but what begins before one may hide its beginning.
-      if (bytes !== undefined && !whole.spans.some((span) => span.start < from && span.end > from)) continue;
-      const alone = this.#scanner.inspect(item);
+      if (item.bytes !== undefined && !whole.spans.some((span) => span.start < from && span.end > from)) continue;
+      const alone = (item.alone ??= this.#scanner.inspect(item.text));
+      if (alone.findings.length === 0) continue;
       spans.push(...alone.spans.map((span) => ({ ...span, start: span.start + from, end: span.end + from })));
       findings.push(...alone.findings.map((one) => ({ ...one, start: one.start + from, end: one.end + from })));
     }

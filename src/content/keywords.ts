@@ -104,7 +104,8 @@ export const eachKeyword = (
     seen |= code;
     state = next[(state << CLASS_BITS) | (classes[code] as number)] as number;
     if (state >= accepting) {
-      for (const keyword of matches[state - accepting] as readonly number[]) found(keyword, at + 1);
+      const ended = matches[state - accepting] as readonly number[];
+      for (let index = 0; index < ended.length; index += 1) found(ended[index] as number, at + 1);
     }
   }
   return seen;

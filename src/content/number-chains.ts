@@ -1,95 +1,163 @@
-/** Digit groups with single separators between them: how cards, telephones and identity numbers are written. */
-import { DIGIT, KINDS } from './characters.ts';
-
-const kind = (text: string, index: number): number => KINDS[text.charCodeAt(index)] ?? 0;
-
-/** A run of digits, and the text between it and the run before. */
-export interface Group {
-  readonly start: number;
-  readonly end: number;
-  readonly gap: string;
-  /** May the gap stand inside a telephone number? */
-  readonly dialled: boolean;
-}
-
-/** Besides one space, dash, dot or slash: an area code in parentheses, a dash between spaces. */
-const DIALLED = new Set([
-  ' ',
-  '-',
-  '.',
-  '/',
-  '\u00A0',
-  '\u2010',
-  '\u2011',
-  '\u2012',
-  '\u2013',
-  '\u202f',
-  ')',
-  ') ',
-  ')-',
-  '(',
-  ' (',
-  '-(',
-  ' - ',
-]);
+/**
+ * Digit groups with single separators between them: how cards, telephones and identity numbers are written. A chain is
+ * read into one set of arrays that is used again for the next: texts that are dense in numbers make no garbage.
+ */
+import { DIGIT, KINDS, UPPER } from './characters.ts';
 
 /** Longest chain looked at as a whole; a longer one is cut, and its groups are looked at in the next. */
 const LONGEST_CHAIN = 24;
+/** No number that is looked for has a longer group: of wider ones only so many digits are kept. */
+const WIDEST = 20;
 
-const isGap = (text: string, index: number): boolean => {
-  const code = text.charCodeAt(index);
-  // space - . ( ) / no-break space, en dash and the hyphens of Unicode
-  return (
-    code === 32 ||
-    code === 45 ||
-    code === 46 ||
-    code === 40 ||
-    code === 41 ||
-    code === 47 ||
-    code === 160 ||
-    (code >= 0x2010 && code <= 0x2013) ||
-    code === 0x202f
-  );
-};
+/** What may stand between groups. A gap of up to three of these is one number, four bits for each. */
+export const SPACE_GAP = 1;
+export const DASH_GAP = 2;
+export const DOT_GAP = 3;
+export const OPEN_GAP = 4;
+export const CLOSE_GAP = 5;
+export const SLASH_GAP = 6;
+export const NO_BREAK_GAP = 7;
+/** space - . ( ) / no-break space, the hyphens of Unicode, en dash, narrow no-break space */
+const GAP_SIGNS = '\0 -.()/\u00A0\u2010\u2011\u2012\u2013\u202F';
 
-export const readChain = (text: string, start: number): readonly Group[] => {
-  const groups: Group[] = [];
-  let at = start;
-  let gap = '';
-  while (groups.length < LONGEST_CHAIN) {
-    const from = at;
-    while (at < text.length && (kind(text, at) & DIGIT) !== 0) at += 1;
-    groups.push({ start: from, end: at, gap, dialled: DIALLED.has(gap) });
-    let next = at;
-    while (next < text.length && next - at < 3 && isGap(text, next)) next += 1;
-    if (next === at || (kind(text, next) & DIGIT) === 0) break;
-    gap = text.slice(at, next);
-    at = next;
+const gapOf = (code: number): number => {
+  if (code < 48) {
+    if (code === 32) return SPACE_GAP;
+    if (code === 45) return DASH_GAP;
+    if (code === 46) return DOT_GAP;
+    if (code === 47) return SLASH_GAP;
+    return code === 40 ? OPEN_GAP : code === 41 ? CLOSE_GAP : 0;
   }
-  return groups;
+  if (code < 160) return 0;
+  if (code === 160) return NO_BREAK_GAP;
+  return code >= 0x2010 && code <= 0x2013 ? code - 0x2008 : code === 0x202f ? 12 : 0;
 };
 
-export const joinGroups = (text: string, groups: readonly Group[], from: number, count: number): string => {
-  let joined = '';
-  for (let index = from; index < from + count; index += 1)
-    joined += text.slice((groups[index] as Group).start, (groups[index] as Group).end);
-  return joined;
-};
+const gapNumber = (gap: string): number =>
+  Array.from(gap).reduce((sum, sign, at) => sum | (GAP_SIGNS.indexOf(sign) << (4 * at)), 0);
 
-/** Do the groups from `from` on have these lengths, with one and the same separator out of `gaps`? */
-export const shapeAt = (groups: readonly Group[], from: number, shape: readonly number[], gaps: string): boolean => {
-  if (from + shape.length > groups.length) return false;
-  const separator = groups[from + 1]?.gap ?? '';
-  for (let index = 0; index < shape.length; index += 1) {
-    const group = groups[from + index] as Group;
-    if (group.end - group.start !== shape[index]) return false;
-    if (index > 0 && (group.gap !== separator || group.gap.length !== 1 || !gaps.includes(group.gap))) return false;
+/** Gaps that telephones have: besides one separator, an area code in parentheses, a dash between spaces. */
+const DIALLED = new Uint8Array(1 << 12);
+for (const gap of [' ', '-', '.', '/', '\u00A0', '\u2010', '\u2011', '\u2012', '\u2013', '\u202F', ')', ') ', ')-'])
+  DIALLED[gapNumber(gap)] = 1;
+for (const gap of ['(', ' (', '-(', ' - ']) DIALLED[gapNumber(gap)] = 1;
+
+const UNKNOWN = 0;
+const YES = 1;
+const NO = 2;
+
+/** Runs of digits; group `i` is `[starts[i], ends[i])` of the text, its digits are `digits[firsts[i]]` and on. */
+export class NumberChain {
+  count = 0;
+  readonly starts = new Int32Array(LONGEST_CHAIN);
+  readonly ends = new Int32Array(LONGEST_CHAIN);
+  readonly widths = new Int32Array(LONGEST_CHAIN);
+  /** The gap before a group, 0 before the first. */
+  readonly gaps = new Int32Array(LONGEST_CHAIN);
+  readonly firsts = new Int32Array(LONGEST_CHAIN + 1);
+  /** Values 0 … 9, of all groups in a row. */
+  readonly digits = new Uint8Array(LONGEST_CHAIN * WIDEST);
+  #follows = UNKNOWN;
+
+  /** Reads the chain whose first digit is at `start`. Returns how many digits it has. */
+  read(text: string, start: number): number {
+    const { length } = text;
+    const { digits } = this;
+    let at = start;
+    let gap = 0;
+    let total = 0;
+    let kept = 0;
+    let count = 0;
+    for (;;) {
+      const from = at;
+      this.firsts[count] = kept;
+      for (; at < length; at += 1) {
+        const value = text.charCodeAt(at) - 48;
+        if (value < 0 || value > 9) break;
+        if (at - from < WIDEST) {
+          digits[kept] = value;
+          kept += 1;
+        }
+      }
+      this.starts[count] = from;
+      this.ends[count] = at;
+      this.widths[count] = at - from;
+      this.gaps[count] = gap;
+      total += at - from;
+      count += 1;
+      if (count === LONGEST_CHAIN || at === length) break;
+      gap = 0;
+      let next = at;
+      let code = text.charCodeAt(next);
+      for (let shift = 0; shift < 12; shift += 4) {
+        const sign = gapOf(code);
+        if (sign === 0) break;
+        gap |= sign << shift;
+        next += 1;
+        code = text.charCodeAt(next);
+      }
+      if (gap === 0 || !(code >= 48 && code <= 57)) break;
+      at = next;
+    }
+    this.firsts[count] = kept;
+    this.count = count;
+    this.#follows = UNKNOWN;
+    return total;
   }
-  return true;
-};
+
+  width(index: number): number {
+    return index < this.count ? (this.widths[index] as number) : 0;
+  }
+
+  gap(index: number): number {
+    return index < this.count ? (this.gaps[index] as number) : 0;
+  }
+
+  isDialled(index: number): boolean {
+    return DIALLED[this.gaps[index] as number] === 1;
+  }
+
+  end(): number {
+    return this.ends[this.count - 1] as number;
+  }
+
+  /** How many groups from `from` on begin before `end`; at least one. */
+  until(from: number, end: number): number {
+    let count = 1;
+    while (from + count < this.count && (this.starts[from + count] as number) < end) count += 1;
+    return count;
+  }
+
+  /** Do the groups from `from` on have these widths, with one and the same separator out of `gaps` (bits `1 << gap`)? */
+  hasShape(from: number, shape: readonly number[], gaps: number): boolean {
+    const groups = shape.length;
+    if (from + groups > this.count) return false;
+    if ((this.widths[from] as number) !== (shape[0] as number)) return false;
+    if (groups === 1) return true;
+    const separator = this.gaps[from + 1] as number;
+    if (separator > 15 || (gaps & (1 << separator)) === 0) return false;
+    for (let index = 1; index < groups; index += 1) {
+      if ((this.widths[from + index] as number) !== (shape[index] as number)) return false;
+      if ((this.gaps[from + index] as number) !== separator) return false;
+    }
+    return true;
+  }
+
+  /** Does the chain go on after a code of letters and digits (`DE89 0044 …`, `GB29 NWBK 6016 …`)? */
+  followsCode(text: string): boolean {
+    if (this.#follows === UNKNOWN) this.#follows = followsCode(text, this.starts[0] as number) ? YES : NO;
+    return this.#follows === YES;
+  }
+}
+
+/** Separators as the bits that `hasShape` takes. */
+export const gapBits = (gaps: string): number =>
+  Array.from(gaps).reduce((bits, gap) => bits | (1 << GAP_SIGNS.indexOf(gap)), 0);
 
 const CODE = /(?:\b[A-Z]{2}\d{2}(?: [A-Z]{4})?|[A-Z]\d+|\d[A-Z]+)$/u;
 
-/** Digits that follow a code of letters and digits (`DE89 0044 …`, `GB29 NWBK 6016 …`) are its continuation. */
-export const followsCode = (text: string, start: number): boolean =>
-  start > 1 && text[start - 1] === ' ' && CODE.test(text.slice(Math.max(0, start - 12), start - 1));
+const followsCode = (text: string, start: number): boolean =>
+  start > 1 &&
+  text.charCodeAt(start - 1) === 32 &&
+  ((KINDS[text.charCodeAt(start - 2)] as number) & (DIGIT | UPPER)) !== 0 &&
+  CODE.test(text.slice(Math.max(0, start - 12), start - 1));

@@ -1,5 +1,19 @@
 /** Addresses of the wire: e-mail (RFC 5321 lengths), IPv4 and IPv6 with prefix length and zone. */
-import { ALNUM, DASH, DIGIT, DOT, HEX, KINDS, PERCENT, PLUS_SLASH, UNDERSCORE, WORD } from './characters.ts';
+import {
+  ALNUM,
+  DASH,
+  DIGIT,
+  DOT,
+  HEX,
+  KINDS,
+  LOWER,
+  PERCENT,
+  PLUS_SLASH,
+  UNDERSCORE,
+  UPPER,
+  WORD,
+} from './characters.ts';
+import { TOPIC } from './pii-context.ts';
 import type { TextView } from './text-view.ts';
 
 const kind = (text: string, index: number): number => KINDS[text.charCodeAt(index)] ?? 0;
@@ -21,12 +35,19 @@ const isLetterBeyond = (text: string, index: number): boolean => {
 };
 
 const LOCAL = WORD | DOT | DASH | PERCENT | PLUS_SLASH;
-const inLocal = (text: string, index: number): boolean =>
-  ((kind(text, index) & LOCAL) !== 0 && text[index] !== '/') || isLetterBeyond(text, index) || text[index] === "'";
+const inLocal = (text: string, index: number): boolean => {
+  const code = text.charCodeAt(index);
+  if (code >= 0x80) return isLetterBeyond(text, index);
+  return code === 39 || (((KINDS[code] as number) & LOCAL) !== 0 && code !== 47);
+};
 const inDomain = (text: string, index: number): boolean =>
   (kind(text, index) & (ALNUM | DASH | DOT)) !== 0 || isLetterBeyond(text, index);
 
+/** The last label of a domain: letters, or punycode. */
 const LAST_LABEL = /\.(?:[\p{L}\p{M}]{2,63}|xn--[a-z0-9-]{2,59})$/iu;
+
+/** What a sentence may have in front of an address, and an address never begins with: . ' % + - */
+const isLeading = (code: number): boolean => code === 46 || code === 39 || code === 37 || code === 43 || code === 45;
 
 /** `at` is the offset of an `@`. */
 export const matchEmail = (view: TextView, at: number): void => {
@@ -34,23 +55,28 @@ export const matchEmail = (view: TextView, at: number): void => {
   if (at === view.userinfoAt) return;
   let start = at;
   while (start > 0 && at - start < 64 && inLocal(text, start - 1)) start -= 1;
-  while (start < at && /[.'%+-]/u.test(text.charAt(start))) start += 1;
-  if (start === at || text[at - 1] === '.') return;
+  while (start < at && isLeading(text.charCodeAt(start))) start += 1;
+  if (start === at || text.charCodeAt(at - 1) === 46) return;
   let end = at + 1;
   while (end < text.length && end - at < 255 && inDomain(text, end)) end += 1;
   while (end > at && (kind(text, end - 1) & (DOT | DASH)) !== 0) end -= 1;
-  if (end - at < 4) return;
-  const domain = text.slice(at + 1, end);
-  if (domain.startsWith('.') || domain.startsWith('-') || domain.includes('..')) return;
-  if (!LAST_LABEL.test(domain)) {
-    // A sentence that went on without a space: `info@example.com.Then`; or a number glued behind.
-    return;
-  }
+  if (end - at < 4 || !isDomain(text, at + 1, end)) return;
   view.emit({ start, end, kind: 'pii', type: 'EMAIL', rule: 'email', score: 0.9 });
 };
 
-const octet = (text: string, start: number, end: number): boolean =>
-  end > start && end - start <= 3 && Number(text.slice(start, end)) <= 255 && !(end - start > 1 && text[start] === '0');
+const isDomain = (text: string, from: number, end: number): boolean => {
+  if ((kind(text, from) & (DOT | DASH)) !== 0) return false;
+  let last = -1;
+  for (let at = from; at < end; at += 1) {
+    if (text.charCodeAt(at) !== 46) continue;
+    if (last === at - 1) return false;
+    last = at;
+  }
+  if (last === -1) return false;
+  for (let at = last + 1; at < end; at += 1)
+    if ((kind(text, at) & (LOWER | UPPER)) === 0) return LAST_LABEL.test(text.slice(last, end));
+  return end - last > 2 && end - last <= 64;
+};
 
 const prefixLength = (text: string, end: number, most: number): number => {
   if (text[end] !== '/') return end;
@@ -62,96 +88,111 @@ const prefixLength = (text: string, end: number, most: number): number => {
   return at;
 };
 
-/** The end of an IPv4 address that begins at `start`, or -1. */
+/** The end of an IPv4 address that begins at `start`, or -1. No octet has a zero in front. */
 export const ipv4End = (text: string, start: number): number => {
   let at = start;
-  for (let part = 0; part < 4; part += 1) {
+  for (let part = 0; ; part += 1) {
     const from = at;
-    while (at < text.length && at - from < 4 && (kind(text, at) & DIGIT) !== 0) at += 1;
-    if (!octet(text, from, at)) return -1;
+    let value = 0;
+    let code = text.charCodeAt(at);
+    while (code >= 48 && code <= 57 && at - from < 4) {
+      value = value * 10 + code - 48;
+      at += 1;
+      code = text.charCodeAt(at);
+    }
+    const width = at - from;
+    if (width === 0 || width > 3 || value > 255 || (width > 1 && text.charCodeAt(from) === 48)) return -1;
     if (part === 3) return (kind(text, at) & ALNUM) === 0 ? at : -1;
-    if (text[at] !== '.') return -1;
+    if (code !== 46) return -1;
     at += 1;
   }
-  return -1;
 };
 
-/** `start` is the first digit of a run of digits. */
+/** `start` is the first digit of a run of digits. Returns the end of the address, or -1. */
 export const matchIpv4 = (view: TextView, start: number): number => {
   const { text } = view;
   if (start > 0) {
     const before = kind(text, start - 1);
     if ((before & (ALNUM | DOT | UNDERSCORE)) !== 0) return -1;
     // Product/1.2.3.4 and v1.2.3.4-beta are versions.
-    if (text[start - 1] === '/' && start > 1 && (kind(text, start - 2) & ALNUM) !== 0) return -1;
+    if (text.charCodeAt(start - 1) === 47 && start > 1 && (kind(text, start - 2) & ALNUM) !== 0) return -1;
   }
   const end = ipv4End(text, start);
-  if (end === -1) return -1;
-  if (view.topics.near('version', start, end, 16)) return -1;
+  if (end === -1 || view.topics.near(TOPIC.version, start, end, 16)) return -1;
   const whole = prefixLength(text, end, 32);
   view.emit({ start, end: whole, kind: 'pii', type: 'IP_ADDRESS', rule: 'ipv4', score: 0.85 });
   return whole;
 };
 
-const GROUP = /^[0-9a-f]{1,4}$/iu;
-
-const isIpv6 = (address: string): boolean => {
-  const halves = address.split('::');
-  if (halves.length > 2) return false;
-  const groups = (half: string): readonly string[] | undefined => {
-    if (half === '') return [];
-    const parts = half.split(':');
-    const last = parts.at(-1) ?? '';
-    const embedded = last.includes('.') ? ipv4End(last, 0) === last.length : undefined;
-    if (embedded === false) return undefined;
-    const hex = embedded === true ? parts.slice(0, -1) : parts;
-    if (!hex.every((part) => GROUP.test(part))) return undefined;
-    return embedded === true ? [...hex, '0', '0'] : hex;
-  };
-  const left = groups(halves[0] ?? '');
-  if (left === undefined) return false;
-  if (halves.length === 1) return left.length === 8;
-  const right = groups(halves[1] ?? '');
-  return right !== undefined && left.length + right.length <= 7 && left.length + right.length >= 1;
+/** Two to eight groups of one to four hexadecimal digits, `::` for one or more of them, an IPv4 address for the last two. */
+const isIpv6 = (text: string, from: number, end: number): boolean => {
+  let groups = 0;
+  let gap = false;
+  let at = from;
+  while (at < end) {
+    if (text.charCodeAt(at) === 58) {
+      // Two colons once; one colon between groups was taken with the group before.
+      if (gap || text.charCodeAt(at + 1) !== 58 || at + 1 >= end) return false;
+      gap = true;
+      at += 2;
+      if (at === end) break;
+    }
+    const start = at;
+    while (at < end && at - start < 5 && (kind(text, at) & HEX) !== 0) at += 1;
+    if (at < end && text.charCodeAt(at) === 46) {
+      if (ipv4End(text, start) !== end) return false;
+      groups += 2;
+      at = end;
+      break;
+    }
+    if (at === start || at - start > 4) return false;
+    groups += 1;
+    if (at === end) break;
+    if (text.charCodeAt(at) !== 58) return false;
+    if (text.charCodeAt(at + 1) === 58 && at + 1 < end) continue;
+    at += 1;
+    if (at === end) return false;
+  }
+  return gap ? groups >= 1 && groups <= 7 : groups === 8;
 };
 
 /** `colon` is the offset of a `:`; only the first colon of an address is looked at. */
 export const matchIpv6 = (view: TextView, colon: number): void => {
   const { text } = view;
   if (colon < view.ipv6Until) return;
-  const next = kind(text, colon + 1) & HEX;
-  if (next === 0 && text[colon + 1] !== ':') return;
+  const doubled = text.charCodeAt(colon + 1) === 58;
+  if (!doubled && (kind(text, colon + 1) & HEX) === 0) return;
   const start = view.runStart(colon, HEX, 5);
-  if (colon - start > 4) return;
-  if (start === colon && text[colon + 1] !== ':') return;
+  if (colon - start > 4 || (start === colon && !doubled)) return;
   let end = colon;
-  while (end < text.length && end - start < 46 && ((kind(text, end) & (HEX | DOT)) !== 0 || text[end] === ':'))
-    end += 1;
-  view.ipv6Until = end;
-  while (end > colon && text[end - 1] === '.') end -= 1;
-  if (start > 0 && (kind(text, start - 1) & (ALNUM | UNDERSCORE | DOT)) !== 0) return;
-  if (start > 0 && text[start - 1] === ':') return;
-  if ((kind(text, end) & (ALNUM | UNDERSCORE)) !== 0) return;
-  let address = text.slice(start, end);
-  if (address.endsWith(':') && !address.endsWith('::')) {
-    address = address.slice(0, -1);
-    end -= 1;
+  const limit = Math.min(text.length, start + 46);
+  for (; end < limit; end += 1) {
+    const code = text.charCodeAt(end);
+    if (code !== 58 && ((KINDS[code] as number) & (HEX | DOT)) === 0) break;
   }
-  if (!isIpv6(address)) return;
+  view.ipv6Until = end;
+  while (end > colon && text.charCodeAt(end - 1) === 46) end -= 1;
+  if (start > 0 && ((kind(text, start - 1) & (ALNUM | UNDERSCORE | DOT)) !== 0 || text.charCodeAt(start - 1) === 58))
+    return;
+  if ((kind(text, end) & (ALNUM | UNDERSCORE)) !== 0) return;
+  if (text.charCodeAt(end - 1) === 58 && text.charCodeAt(end - 2) !== 58) end -= 1;
+  if (!isIpv6(text, start, end)) return;
   let whole = end;
-  if (text[whole] === '%' && (kind(text, whole + 1) & ALNUM) !== 0) whole = view.runEnd(whole + 1, WORD | DOT);
+  if (text.charCodeAt(whole) === 37 && (kind(text, whole + 1) & ALNUM) !== 0)
+    whole = view.runEnd(whole + 1, WORD | DOT);
   whole = prefixLength(text, whole, 128);
   view.emit({ start, end: whole, kind: 'pii', type: 'IP_ADDRESS', rule: 'ipv6', score: 0.85 });
 };
 
 /** Six pairs of hexadecimal digits with one separator (IEEE 802 EUI-48). */
 export const macEnd = (text: string, start: number): number => {
-  const separator = text[start + 2];
-  if (separator !== ':' && separator !== '-') return -1;
-  for (let pair = 0; pair < 6; pair += 1) {
-    const at = start + pair * 3;
+  const separator = text.charCodeAt(start + 2);
+  if (separator !== 58 && separator !== 45) return -1;
+  const end = start + 17;
+  if (text.charCodeAt(end) === separator || (kind(text, end) & ALNUM) !== 0) return -1;
+  for (let at = start; at < end; at += 3) {
     if ((kind(text, at) & HEX) === 0 || (kind(text, at + 1) & HEX) === 0) return -1;
-    if (pair < 5 && text[at + 2] !== separator) return -1;
+    if (at + 2 < end && text.charCodeAt(at + 2) !== separator) return -1;
   }
-  return (kind(text, start + 17) & ALNUM) === 0 && text[start + 17] !== separator ? start + 17 : -1;
+  return end;
 };

@@ -1,27 +1,44 @@
 /** Payment cards and US social security numbers. */
-import { luhn } from './checksums.ts';
-import { joinGroups, shapeAt, type Group } from './number-chains.ts';
+import { isRepeated, luhn, numberOf, type Digits } from './checksums.ts';
+import { gapBits, type NumberChain } from './number-chains.ts';
+import { TOPIC } from './pii-context.ts';
 import type { TextView } from './text-view.ts';
 
-/** Issuer ranges (ISO/IEC 7812 as published by the networks) with the lengths they use. */
-const ISSUERS: readonly (readonly [prefix: RegExp, lengths: readonly number[]])[] = [
-  [/^4/u, [13, 16, 19]],
-  [/^(?:5[1-5]|2[2-7])/u, [16]],
-  [/^3[47]/u, [15]],
-  [/^(?:30|36|38|39)/u, [14, 16]],
-  [/^(?:2131|1800)/u, [15]],
-  [/^35/u, [16, 17, 18, 19]],
-  [/^(?:50|5[6-9]|6)/u, [12, 13, 14, 15, 16, 17, 18, 19]],
-  [/^(?:9792|8[12])/u, [16, 17, 18, 19]],
-  [/^1/u, [15]],
+/** Issuer ranges (ISO/IEC 7812 as published by the networks), by the first four digits, with the lengths they use. */
+const ISSUERS: readonly (readonly [from: number, to: number, lengths: readonly number[]])[] = [
+  [4000, 4999, [13, 16, 19]],
+  [5100, 5599, [16]],
+  [2200, 2799, [16]],
+  [3400, 3499, [15]],
+  [3700, 3799, [15]],
+  [3000, 3099, [14, 16]],
+  [3600, 3699, [14, 16]],
+  [3800, 3999, [14, 16]],
+  [2131, 2131, [15]],
+  [1800, 1800, [15]],
+  [3500, 3599, [16, 17, 18, 19]],
+  [5000, 5099, [12, 13, 14, 15, 16, 17, 18, 19]],
+  [5600, 6999, [12, 13, 14, 15, 16, 17, 18, 19]],
+  [9792, 9792, [16, 17, 18, 19]],
+  [8100, 8299, [16, 17, 18, 19]],
+  [1000, 1999, [15]],
 ];
 
-export const isCard = (digits: string): boolean =>
-  digits.length >= 12 &&
-  digits.length <= 19 &&
-  ISSUERS.some(([prefix, lengths]) => lengths.includes(digits.length) && prefix.test(digits)) &&
-  luhn(digits) &&
-  !/^(\d)\1+$/u.test(digits);
+/** For the first four digits of a card, the lengths it may have: bit `length`. */
+const LENGTHS_BY_PREFIX = (() => {
+  const table = new Uint32Array(10_000);
+  for (const [from, to, lengths] of ISSUERS) {
+    const bits = lengths.reduce((sum, length) => sum | (1 << length), 0);
+    for (let prefix = from; prefix <= to; prefix += 1) table[prefix] = (table[prefix] ?? 0) | bits;
+  }
+  return table;
+})();
+
+const isIssued = (digits: Digits, from: number, length: number): boolean =>
+  ((LENGTHS_BY_PREFIX[numberOf(digits, from, 4)] as number) & (1 << length)) !== 0;
+
+const isChecked = (digits: Digits, from: number, length: number): boolean =>
+  luhn(digits, from, length) && !isRepeated(digits, from, length);
 
 /** How cards are printed: one run, or groups with the same space or dash between them. */
 const CARD_SHAPES: readonly (readonly number[])[] = [
@@ -34,60 +51,70 @@ const CARD_SHAPES: readonly (readonly number[])[] = [
   [6, 13],
   [4, 4, 4, 3],
 ];
+const CARD_GAPS = gapBits(' -.\u00A0');
 
-export const matchCard = (view: TextView, groups: readonly Group[], from: number): number => {
-  const first = groups[from] as Group;
-  const length = first.end - first.start;
-  const emit = (count: number, score: number): number => {
-    const last = groups[from + count - 1] as Group;
-    view.emit({ start: first.start, end: last.end, kind: 'pii', type: 'CREDIT_CARD', rule: 'card-luhn', score });
-    return count;
-  };
-  if (length >= 12 && length <= 19) {
-    const digits = view.text.slice(first.start, first.end);
+const emitCard = (view: TextView, chain: NumberChain, from: number, count: number, score: number): number => {
+  const start = chain.starts[from] as number;
+  const end = chain.ends[from + count - 1] as number;
+  view.emit({ start, end, kind: 'pii', type: 'CREDIT_CARD', rule: 'card-luhn', score });
+  return count;
+};
+
+/** Returns how many groups were taken. */
+export const matchCard = (view: TextView, chain: NumberChain, from: number): number => {
+  const width = chain.widths[from] as number;
+  const first = chain.firsts[from] as number;
+  const { digits } = chain;
+  if (width >= 12 && width <= 19) {
     // Twelve, thirteen and more than sixteen digits are ids far more often: they need a word, or the networks of 4.
-    const usual = (length >= 14 && length <= 16) || digits.startsWith('4');
-    const named = view.topics.near('card', first.start, first.end, 64);
-    if (named ? luhn(digits) && !/^(\d)\1+$/u.test(digits) : usual && isCard(digits)) return emit(1, 0.9);
+    const usual = (width >= 14 && width <= 16) || digits[first] === 4;
+    const start = chain.starts[from] as number;
+    const possible =
+      (usual && isIssued(digits, first, width)) || view.topics.near(TOPIC.card, start, start + width, 64);
+    return possible && isChecked(digits, first, width) ? emitCard(view, chain, from, 1, 0.9) : 0;
   }
-  if (length === 4 || length === 6) {
-    for (const shape of CARD_SHAPES) {
-      if (shapeAt(groups, from, shape, ' -.\u00A0') && isCard(joinGroups(view.text, groups, from, shape.length)))
-        return emit(shape.length, 0.92);
-    }
+  if (width !== 4 && width !== 6) return 0;
+  const second = chain.width(from + 1);
+  if (second !== 4 && second !== 6 && second !== 13) return 0;
+  for (const shape of CARD_SHAPES) {
+    if (!chain.hasShape(from, shape, CARD_GAPS)) continue;
+    let length = 0;
+    for (const part of shape) length += part;
+    if (isIssued(digits, first, length) && isChecked(digits, first, length))
+      return emitCard(view, chain, from, shape.length, 0.92);
   }
   return 0;
 };
 
+/** Printed in advertisements, or typed without thinking. */
+const NO_SSN = new Set([78_051_120, 219_099_999, 123_456_789]);
+
 /** SSA rules since 2011: no area 000, 666 or 900–999, no group 00, no serial 0000; and the numbers of advertisements. */
-export const isSsn = (digits: string): boolean =>
-  digits.length === 9 &&
-  !/^(?:000|666|9)/u.test(digits) &&
-  !digits.startsWith('00', 3) &&
-  !digits.endsWith('0000') &&
-  digits !== '078051120' &&
-  digits !== '219099999' &&
-  digits !== '123456789' &&
-  digits !== '987654321' &&
-  !/^(\d)\1+$/u.test(digits);
+const isSsn = (digits: Digits, from: number): boolean => {
+  const number = numberOf(digits, from, 9);
+  const area = Math.floor(number / 1_000_000);
+  if (area === 0 || area === 666 || area >= 900) return false;
+  if (number % 10_000 === 0 || Math.floor(number / 10_000) % 100 === 0) return false;
+  return !NO_SSN.has(number) && !isRepeated(digits, from, 9);
+};
 
 const SSN_SHAPES: readonly (readonly number[])[] = [[3, 2, 4], [9], [3, 6], [5, 4]];
+const SSN_GAPS = gapBits(' -.');
 
-export const matchSsn = (view: TextView, groups: readonly Group[], from: number): number => {
-  const first = groups[from] as Group;
-  const emit = (count: number, score: number): number => {
-    const last = groups[from + count - 1] as Group;
-    view.emit({ start: first.start, end: last.end, kind: 'pii', type: 'SSN', rule: 'ssn', score });
-    return count;
-  };
-  const length = first.end - first.start;
-  if (length !== 3 && length !== 5 && length !== 9) return 0;
+/** Returns how many groups were taken. */
+export const matchSsn = (view: TextView, chain: NumberChain, from: number): number => {
+  const width = chain.widths[from] as number;
+  if (width !== 9 && (width !== 3 || (chain.width(from + 1) | 4) !== 6) && (width !== 5 || chain.width(from + 1) !== 4))
+    return 0;
   for (const shape of SSN_SHAPES) {
-    if (!shapeAt(groups, from, shape, ' -.')) continue;
-    const last = groups[from + shape.length - 1] as Group;
-    if (!isSsn(joinGroups(view.text, groups, from, shape.length))) continue;
-    const named = view.topics.near('ssn', first.start, last.end, 40, 12);
-    if (named || shape.length === 3) return emit(shape.length, 0.85);
+    if (!chain.hasShape(from, shape, SSN_GAPS)) continue;
+    const groups = shape.length;
+    if (!isSsn(chain.digits, chain.firsts[from] as number)) return 0;
+    const start = chain.starts[from] as number;
+    const end = chain.ends[from + groups - 1] as number;
+    if (groups !== 3 && !view.topics.near(TOPIC.ssn, start, end, 40, 12)) return 0;
+    view.emit({ start, end, kind: 'pii', type: 'SSN', rule: 'ssn', score: 0.85 });
+    return groups;
   }
   return 0;
 };

@@ -110,6 +110,8 @@ export const TOPIC_WORDS: Readonly<Record<Topic, readonly string[]>> = {
     'insurance',
     'krankenversicherung',
     'beneficiary',
+    'lanr',
+    'arztnummer',
   ],
   tax: [
     'tax',
@@ -130,6 +132,9 @@ export const TOPIC_WORDS: Readonly<Record<Topic, readonly string[]>> = {
     'p.iva',
     'steuer-id',
     'utr',
+    'uen',
+    'orgnummer',
+    'organisationsnummer',
   ],
   identity: [
     'identity',
@@ -205,35 +210,58 @@ export const isWord = (text: string, start: number, end: number): boolean => {
   return (next & ALNUM & ~1) === 0 || ((next & UPPER) !== 0 && (last & LOWER) !== 0);
 };
 
-const INDEX = Object.fromEntries(TOPICS.map((topic, index) => [topic, index])) as Readonly<Record<Topic, number>>;
+/** The same topics as numbers: rules ask for them at every number of a text. */
+export const TOPIC = Object.fromEntries(TOPICS.map((topic, index) => [topic, index])) as Readonly<
+  Record<Topic, number>
+>;
 
-/** Where the words of each topic end, in the order of the text. */
+/** Topics as the bits of one number. */
+export const topicBits = (topics: Iterable<Topic>): number =>
+  Array.from(topics).reduce((bits, topic) => bits | (1 << TOPIC[topic]), 0);
+
+/** The words of one topic: where they end, in the order of the text, and how far the questions have come. */
+interface Places {
+  readonly ends: number[];
+  next: number;
+}
+
+/** Where the words of each topic end. Questions come from left to right, or nearly so: each goes on where the last was. */
 export class Topics {
-  readonly #places: (number[] | undefined)[] = [];
   /** Topics of the label: they hold for the whole text. */
-  readonly #always: ReadonlySet<Topic>;
+  readonly #always: number;
+  #spoken: number;
+  #places: (Places | undefined)[] | undefined;
 
-  constructor(always: ReadonlySet<Topic>) {
+  constructor(always: number) {
     this.#always = always;
+    this.#spoken = always;
   }
 
-  note(topic: Topic, end: number): void {
-    (this.#places[INDEX[topic]] ??= []).push(end);
+  note(topic: number, end: number): void {
+    this.#spoken |= 1 << topic;
+    ((this.#places ??= [])[topic] ??= { ends: [], next: 0 }).ends.push(end);
+  }
+
+  /** Is one of these topics (bits) spoken of anywhere? */
+  isAny(topics: number): boolean {
+    return (this.#spoken & topics) !== 0;
   }
 
   /** Is `topic` the label's, or spoken of at most `before` characters before `start` or `after` behind `end`? */
-  near(topic: Topic, start: number, end: number, before = 48, after = 0): boolean {
-    if (this.#always.has(topic)) return true;
-    const places = this.#places[INDEX[topic]];
+  near(topic: number, start: number, end: number, before = 48, after = 0): boolean {
+    if ((this.#spoken & (1 << topic)) === 0) return false;
+    return (this.#always & (1 << topic)) !== 0 || this.#isClose(topic, start, end, before, after);
+  }
+
+  #isClose(topic: number, start: number, end: number, before: number, after: number): boolean {
+    const places = this.#places?.[topic];
     if (places === undefined) return false;
-    let low = 0;
-    let high = places.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((places[middle] as number) <= start) low = middle + 1;
-      else high = middle;
-    }
-    if (low > 0 && start - (places[low - 1] as number) <= before) return true;
-    return after > 0 && low < places.length && (places[low] as number) - end <= after;
+    const { ends } = places;
+    let { next } = places;
+    while (next < ends.length && (ends[next] as number) <= start) next += 1;
+    while (next > 0 && (ends[next - 1] as number) > start) next -= 1;
+    places.next = next;
+    if (next > 0 && start - (ends[next - 1] as number) <= before) return true;
+    return after > 0 && next < ends.length && (ends[next] as number) - end <= after;
   }
 }

@@ -1,8 +1,11 @@
 /** Numbers that authorities give to people: by their check digits where they have some, else by what is said of them. */
-import { ALNUM, DASH, DIGIT, KINDS, SPACE, UNDERSCORE } from './characters.ts';
-import { DIGIT_RULES, TOKEN_RULES, ibanRest, isCpf, isHetu, type IdentityRule } from './identity-rules.ts';
-import { followsCode, joinGroups, shapeAt, type Group } from './number-chains.ts';
+import { ALNUM, DASH, DIGIT, KINDS, LOWER, SPACE, UNDERSCORE, UPPER } from './characters.ts';
+import { digitsOf, mod97Step } from './checksums.ts';
+import { DIGIT_RULES, isCpf, type DigitRule } from './identity-numbers.ts';
+import { TOKEN_RULES, isHetu, type Rule, type TokenRule } from './identity-rules.ts';
+import { DASH_GAP, gapBits, type NumberChain } from './number-chains.ts';
 import { macEnd } from './pii-addresses.ts';
+import { TOPIC, topicBits } from './pii-context.ts';
 import type { TextView } from './text-view.ts';
 
 const kind = (text: string, index: number): number => KINDS[text.charCodeAt(index)] ?? 0;
@@ -12,29 +15,38 @@ const emit = (view: TextView, start: number, end: number, type: string, rule: st
   return true;
 };
 
+/** Two letters in either case as one number. */
+const countryOf = (text: string, at: number): number =>
+  ((text.charCodeAt(at) & 31) << 5) | (text.charCodeAt(at + 1) & 31);
+
 /** Lengths of the IBAN registry (SWIFT, release 99). */
-const IBAN_LENGTHS: Readonly<Record<string, number>> = Object.fromEntries(
+const IBAN_LENGTHS: ReadonlyMap<number, number> = new Map(
   'AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 DK18 DO28 EE20 EG29 ES24 FI18 FK18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HN28 HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30 KW30 KZ20 LB28 LC32 LI21 LT20 LU20 LV21 LY25 MC27 MD24 ME22 MK19 MN20 MR27 MT31 MU30 NI28 NL18 NO15 OM23 PK24 PL28 PS29 PT25 QA29 RO24 RS22 RU33 SA24 SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 YE30'
     .split(' ')
-    .map((entry) => [entry.slice(0, 2), Number(entry.slice(2))]),
+    .map((entry) => [countryOf(entry, 0), Number(entry.slice(2))] as const),
 );
 
 /** ISO 13616: country, two check digits, and as many characters as that country has; spaces and dashes between groups. */
 const matchIban = (view: TextView, start: number): boolean => {
   const { text } = view;
-  const length = IBAN_LENGTHS[text.slice(start, start + 2).toUpperCase()];
+  const length = IBAN_LENGTHS.get(countryOf(text, start));
   if (length === undefined) return false;
-  let compact = '';
+  let rest = 0;
+  let count = 0;
   let at = start;
-  while (compact.length < length && at < text.length) {
-    if ((kind(text, at) & ALNUM) !== 0) compact += text.charAt(at);
-    else if (compact.length < 4 || !/[ \-\u00A0]/u.test(text.charAt(at)) || (kind(text, at - 1) & ALNUM) === 0) break;
-    at += 1;
+  let before = 0;
+  for (; count < length && at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    const now = (KINDS[code] as number) & ALNUM;
+    if (now !== 0) {
+      if (count >= 4) rest = mod97Step(rest, code);
+      count += 1;
+    } else if (count < 4 || (code !== 32 && code !== 45 && code !== 160) || before === 0) break;
+    before = now;
   }
-  if (compact.length !== length || (kind(text, at) & ALNUM) !== 0) return false;
-  const upper = compact.toUpperCase();
-  if (ibanRest(upper) !== 1) return false;
-  return emit(view, start, at, 'IBAN', 'iban-mod97', 0.95);
+  if (count !== length || (kind(text, at) & ALNUM) !== 0) return false;
+  for (let index = start; index < start + 4; index += 1) rest = mod97Step(rest, text.charCodeAt(index));
+  return rest === 1 && emit(view, start, at, 'IBAN', 'iban-mod97', 0.95);
 };
 
 /** Longest of the tokens above, with the dashes that some are written with. */
@@ -45,104 +57,184 @@ const LONGEST_DASHED = 20;
 export const matchIdentityToken = (view: TextView, start: number, end: number): number => {
   const { text, topics } = view;
   if (end - start > LONGEST_TOKEN + 8) return end;
-  const dashed = view.runEnd(start, ALNUM | DASH);
-  if (dashed > end && dashed - start <= LONGEST_DASHED && matchToken(view, start, dashed)) return dashed;
-  if (/^[A-Za-z]{2}\d\d/u.test(text.slice(start, start + 4)) && matchIban(view, start)) return end;
+  if (text.charCodeAt(end) === 45) {
+    const dashed = view.dashedEnd(start);
+    if (dashed - start <= LONGEST_DASHED && matchToken(view, start, dashed)) return dashed;
+  }
+  const letters = LOWER | UPPER;
+  if (
+    (kind(text, start) & letters) !== 0 &&
+    (kind(text, start + 1) & letters) !== 0 &&
+    (kind(text, start + 2) & kind(text, start + 3) & DIGIT) !== 0 &&
+    matchIban(view, start)
+  )
+    return end;
   if (matchToken(view, start, end)) return end;
   const length = end - start;
-  if (length < 6 || length > 19 || text.slice(start, end).replaceAll(/\D/gu, '').length < 4) return end;
-  if (length <= 12 && topics.near('passport', start, end, 40, 24)) {
+  if (length < 6 || length > 19 || !topics.isAny(SPOKEN_TOKENS)) return end;
+  let digits = 0;
+  for (let at = start; at < end; at += 1) digits += kind(text, at) & DIGIT;
+  if (digits < 4) return end;
+  if (length <= 12 && topics.near(TOPIC.passport, start, end, 40, 24)) {
     emit(view, start, end, 'PASSPORT', 'passport-context', 0.75);
   } else if (isLicence(view, start, end)) {
     emit(view, start, end, 'DRIVERS_LICENSE', 'license-context', 0.7);
   }
   return end;
 };
+const SPOKEN_TOKENS = topicBits(['passport', 'license']);
 
 const isLicence = (view: TextView, start: number, end: number): boolean =>
-  view.topics.near('license', start, end, 32) && !view.topics.near('version', start, end, 32);
+  view.topics.near(TOPIC.license, start, end, 32) && !view.topics.near(TOPIC.version, start, end, 32);
 
-const spokenOf = (view: TextView, rule: IdentityRule, start: number, end: number): boolean =>
-  rule.needs === undefined || rule.needs.some((topic) => view.topics.near(topic, start, end, 48));
+const spokenOf = (view: TextView, rule: Rule, start: number, end: number): boolean =>
+  rule.needs === undefined || rule.needs.some((topic) => view.topics.near(TOPIC[topic], start, end, 48));
 
-/** Only the rules whose pattern a token of that length can fit. */
-const TOKENS_BY_LENGTH: readonly (typeof TOKEN_RULES)[] = Array.from({ length: LONGEST_TOKEN + 1 }, (_, length) =>
-  TOKEN_RULES.filter(({ lengths: [least, most] }) => length >= least && length <= most),
+interface Shaped {
+  readonly rule: TokenRule;
+  /** Bit `i`: character `i` must be a digit, must be a letter. Only the first 32 characters are asked. */
+  readonly digits: number;
+  readonly letters: number;
+}
+const bitsOf = (shape: string, sign: string): number =>
+  Array.from(shape).reduce((bits, character, at) => (character === sign && at < 32 ? bits | (1 << at) : bits), 0);
+
+/** Only the rules that a token of that length can fit. */
+const TOKENS_BY_LENGTH: readonly (readonly Shaped[])[] = Array.from({ length: LONGEST_TOKEN + 2 }, (_, length) =>
+  TOKEN_RULES.flatMap((rule) =>
+    rule.shapes
+      .filter((shape) => shape.length === length)
+      .map((shape) => ({ rule, digits: bitsOf(shape, '9'), letters: bitsOf(shape, 'A') })),
+  ),
 );
+const SIX_DIGITS = 0b11_1111;
 
 const matchToken = (view: TextView, start: number, end: number): boolean => {
-  if (start > 0 && (kind(view.text, start - 1) & (ALNUM | UNDERSCORE)) !== 0) return false;
-  if ((kind(view.text, end) & (ALNUM | UNDERSCORE)) !== 0) return false;
-  if (end - start < 9 || end - start > LONGEST_TOKEN) return false;
-  const token = view.text.slice(start, end);
-  const compact = token.includes('-') ? token.replaceAll('-', '') : token;
-  const upper = compact.toUpperCase();
-  for (const rule of TOKENS_BY_LENGTH[compact.length] ?? []) {
-    const subject = rule.type === 'CRYPTO_ADDRESS' ? compact : upper;
+  const { text } = view;
+  const length = end - start;
+  if (length < 9 || length > LONGEST_TOKEN) return false;
+  if (start > 0 && (kind(text, start - 1) & (ALNUM | UNDERSCORE)) !== 0) return false;
+  if ((kind(text, end) & (ALNUM | UNDERSCORE)) !== 0) return false;
+  let digits = 0;
+  let letters = 0;
+  let count = 0;
+  for (let at = start; at < end; at += 1) {
+    const bits = kind(text, at);
+    if ((bits & ALNUM) === 0) continue;
+    if (count < 32) {
+      if ((bits & DIGIT) !== 0) digits |= 1 << count;
+      else letters |= 1 << count;
+    }
+    count += 1;
+  }
+  for (const shaped of TOKENS_BY_LENGTH[count] as readonly Shaped[]) {
+    if ((shaped.digits & letters) !== 0 || (shaped.letters & digits) !== 0) continue;
+    const { rule } = shaped;
+    const token = text.slice(start, end);
+    const compact = count === length ? token : token.replaceAll('-', '');
+    const subject = rule.type === 'CRYPTO_ADDRESS' ? compact : compact.toUpperCase();
     if (rule.pattern.test(subject) && rule.proves(subject) && spokenOf(view, rule, start, end)) {
       return emit(view, start, end, rule.type, rule.rule, 0.8);
     }
   }
-  if (
-    token.length === 11 &&
-    /^\d{6}[-+A-FU-Y]\d{3}[0-9A-Y]$/u.test(token.toUpperCase()) &&
-    isHetu(token.toUpperCase())
-  ) {
-    return emit(view, start, end, 'NATIONAL_ID', 'fi-hetu', 0.85);
+  if (length === 11 && (digits & SIX_DIGITS) === SIX_DIGITS) {
+    const upper = text.slice(start, end).toUpperCase();
+    if (/^\d{6}[-+A-FU-Y]\d{3}[0-9A-Y]$/u.test(upper) && isHetu(upper))
+      return emit(view, start, end, 'NATIONAL_ID', 'fi-hetu', 0.85);
   }
   return false;
 };
 
-/** By the lengths of the first two groups; a rule of one group stands under a second length of 0. */
-const RULES_BY_SHAPE: ReadonlyMap<number, typeof DIGIT_RULES> = Map.groupBy(
-  DIGIT_RULES,
-  ({ shape: [first = 0, second = 0] }) => first * 64 + second,
-);
-const NO_RULES: typeof DIGIT_RULES = [];
+/** Rules that stand for the same groups, one after the other. */
+interface Grouped {
+  readonly shape: readonly number[];
+  readonly gaps: number;
+  readonly rules: (DigitRule & { readonly topics: number })[];
+}
+/** No group of these rules is wider. */
+const WIDEST = 16;
 
-const groupsUntil = (groups: readonly Group[], from: number, end: number): number => {
-  let count = 1;
-  while (from + count < groups.length && (groups[from + count] as Group).start < end) count += 1;
-  return count;
+const grouped = (rules: readonly DigitRule[]): readonly Grouped[] => {
+  const groups: Grouped[] = [];
+  for (const rule of rules) {
+    const gaps = gapBits(rule.gaps ?? ' -.\u00A0');
+    const asked = { ...rule, topics: topicBits(rule.needs ?? []) };
+    const last = groups.at(-1);
+    if (last !== undefined && last.gaps === gaps && last.shape.join('-') === rule.shape.join('-'))
+      last.rules.push(asked);
+    else groups.push({ shape: rule.shape, gaps, rules: [asked] });
+  }
+  return groups;
 };
 
+/**
+ * By the widths of the first two groups. Where no rule has just these two, those of one group alone, which stand under a
+ * second width of 0; where some have, they are asked first.
+ */
+const RULES_BY_SHAPE: readonly (readonly Grouped[])[] = Array.from({ length: (WIDEST + 1) ** 2 }, (_, index) => {
+  const [first, second] = [Math.floor(index / (WIDEST + 1)), index % (WIDEST + 1)];
+  const starting = (next: number): readonly DigitRule[] =>
+    DIGIT_RULES.filter(({ shape }) => shape[0] === first && (shape[1] ?? 0) === next);
+  return grouped(second === 0 ? starting(0) : [...starting(second), ...starting(0)]);
+});
+
 /** Groups of digits alone; returns how many groups were taken. */
-export const matchIdentityDigits = (view: TextView, groups: readonly Group[], from: number): number => {
+export const matchIdentityDigits = (view: TextView, chain: NumberChain, from: number): number => {
   const { text, topics } = view;
-  const first = groups[from] as Group;
-  const length = first.end - first.start;
-  const dashed = view.runEnd(first.start, ALNUM | DASH);
-  if (dashed > first.end && dashed - first.start <= LONGEST_DASHED && matchToken(view, first.start, dashed))
-    return groupsUntil(groups, from, dashed);
-  const next = groups[from + 1];
-  const several = next === undefined ? NO_RULES : (RULES_BY_SHAPE.get(length * 64 + next.end - next.start) ?? NO_RULES);
-  const alone = RULES_BY_SHAPE.get(length * 64) ?? NO_RULES;
-  for (const rule of several === NO_RULES ? alone : [...several, ...alone]) {
-    if (!shapeAt(groups, from, rule.shape, rule.gaps ?? ' -.\u00A0')) continue;
-    if (followsCode(text, (groups[0] as Group).start) || text[first.start - 1] === '.') break;
-    const last = groups[from + rule.shape.length - 1] as Group;
-    if ((kind(text, last.end) & ALNUM) !== 0 || topics.near('phone', first.start, last.end, 24)) continue;
-    if (!rule.proves(joinGroups(text, groups, from, rule.shape.length)) || !spokenOf(view, rule, first.start, last.end))
-      continue;
-    emit(view, first.start, last.end, rule.type, rule.rule, 0.75);
-    return rule.shape.length;
+  const start = chain.starts[from] as number;
+  const end = chain.ends[from] as number;
+  const width = end - start;
+  if ((kind(text, end) & (ALNUM | DASH)) !== 0) {
+    const dashed = view.dashedEnd(start);
+    // Without a letter only two are tokens: the Finnish one, and the Chinese one of eighteen digits.
+    const lettered = dashed > chain.end() || dashed - start >= 18 || (width === 6 && dashed - start === 11);
+    if (lettered && dashed - start <= LONGEST_DASHED && matchToken(view, start, dashed))
+      return chain.until(from, dashed);
   }
-  const shaped = matchShaped(view, first);
-  if (shaped !== -1) return groupsUntil(groups, from, shaped);
-  if (length >= 6 && length <= 9 && topics.near('passport', first.start, first.end, 40, 24)) {
-    emit(view, first.start, first.end, 'PASSPORT', 'passport-context', 0.75);
-    return 1;
-  }
-  if (isLicence(view, first.start, first.end)) {
-    let count = 1;
-    while (from + count < groups.length && count < 4 && (groups[from + count] as Group).gap === '-') count += 1;
-    const digits = joinGroups(text, groups, from, count);
-    if (digits.length >= 7 && digits.length <= 16) {
-      emit(view, first.start, (groups[from + count - 1] as Group).end, 'DRIVERS_LICENSE', 'license-context', 0.7);
-      return count;
+  if (width <= WIDEST) {
+    const second = chain.width(from + 1);
+    const rules = RULES_BY_SHAPE[width * (WIDEST + 1) + (second > WIDEST ? 0 : second)] as readonly Grouped[];
+    for (let index = 0; index < rules.length; index += 1) {
+      const group = rules[index] as Grouped;
+      if (!chain.hasShape(from, group.shape, group.gaps)) continue;
+      if (text.charCodeAt(start - 1) === 46 || chain.followsCode(text)) break;
+      if (proveGroups(view, chain, from, group)) return group.shape.length;
     }
   }
-  return 0;
+  const shaped = matchShaped(view, start, end);
+  if (shaped !== -1) return chain.until(from, shaped);
+  if (width >= 6 && width <= 9 && topics.near(TOPIC.passport, start, end, 40, 24)) {
+    emit(view, start, end, 'PASSPORT', 'passport-context', 0.75);
+    return 1;
+  }
+  return isLicence(view, start, end) ? takeLicence(view, chain, from) : 0;
+};
+
+const proveGroups = (view: TextView, chain: NumberChain, from: number, { shape, rules }: Grouped): boolean => {
+  const start = chain.starts[from] as number;
+  const end = chain.ends[from + shape.length - 1] as number;
+  if ((kind(view.text, end) & ALNUM) !== 0 || view.topics.near(TOPIC.phone, start, end, 24)) return false;
+  const first = chain.firsts[from] as number;
+  for (let index = 0; index < rules.length; index += 1) {
+    const rule = rules[index] as Grouped['rules'][number];
+    if (rule.topics !== 0 && !(view.topics.isAny(rule.topics) && spokenOf(view, rule, start, end))) continue;
+    if (rule.proves(chain.digits, first)) return emit(view, start, end, rule.type, rule.rule, 0.75);
+  }
+  return false;
+};
+
+/** The groups with dashes between them, four at most, as the number of a licence. */
+const takeLicence = (view: TextView, chain: NumberChain, from: number): number => {
+  let count = 1;
+  let digits = chain.width(from);
+  while (count < 4 && chain.gap(from + count) === DASH_GAP) {
+    digits += chain.width(from + count);
+    count += 1;
+  }
+  if (digits < 7 || digits > 16) return 0;
+  const end = chain.ends[from + count - 1] as number;
+  emit(view, chain.starts[from] as number, end, 'DRIVERS_LICENSE', 'license-context', 0.7);
+  return count;
 };
 
 /** Numbers with letters or signs of their own between the groups. */
@@ -150,18 +242,18 @@ const NINO = /(?<![A-Z])(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW
 const CPF = /\d{3}\.\d{3}\.\d{3}-\d\d(?!\d)/uy;
 
 /** The end of such a number, or -1. */
-const matchShaped = (view: TextView, { start, end }: Group): number => {
+const matchShaped = (view: TextView, start: number, end: number): number => {
   const { text } = view;
-  if (end - start === 2 && text[start - 1] === ' ') {
+  if (end - start === 2) {
+    if (text.charCodeAt(start - 1) !== 32 || start < 3 || (kind(text, start - 2) & UPPER) === 0) return -1;
     NINO.lastIndex = start - 3;
-    if (start >= 3 && NINO.test(text)) {
-      emit(view, start - 3, start + 10, 'NATIONAL_ID', 'uk-nino', 0.85);
-      return start + 10;
-    }
+    if (!NINO.test(text)) return -1;
+    emit(view, start - 3, start + 10, 'NATIONAL_ID', 'uk-nino', 0.85);
+    return start + 10;
   }
-  if (end - start === 3 && text[end] === '.') {
+  if (end - start === 3 && text.charCodeAt(end) === 46 && text.charCodeAt(end + 8) === 45) {
     CPF.lastIndex = start;
-    if (CPF.test(text) && isCpf(text.slice(start, start + 14).replaceAll(/\D/gu, ''))) {
+    if (CPF.test(text) && isCpf(digitsOf(text.slice(start, start + 14)), 0)) {
       emit(view, start, start + 14, 'NATIONAL_ID', 'br-cpf', 0.85);
       return start + 14;
     }
@@ -188,9 +280,17 @@ const DATE = new RegExp(
 /** How far behind the word the date may stand. */
 const BIRTH_WINDOW = 40;
 
+const hasDigit = (text: string, from: number, end: number): boolean => {
+  for (let at = from; at < end && at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code >= 48 && code <= 57) return true;
+  }
+  return false;
+};
+
 /** A word about birth ends at `end`: the next date is a date of birth. */
 export const matchBirth = (view: TextView, end: number): void => {
-  if (end < view.birthUntil) return;
+  if (end < view.birthUntil || !hasDigit(view.text, end, end + BIRTH_WINDOW)) return;
   const ahead = view.text.slice(end, end + BIRTH_WINDOW);
   const date = DATE.exec(ahead);
   if (date === null) return;

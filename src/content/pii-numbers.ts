@@ -2,18 +2,18 @@
  * Numbers of people. The text is walked once from digit to digit; a chain of digit groups with single separators is cut
  * into what it holds, surest shape first.
  */
-import { ALNUM, DASH, DIGIT, HEX, KINDS, UNDERSCORE } from './characters.ts';
-import { readChain, type Group } from './number-chains.ts';
-import { ipv4End, matchIpv4 } from './pii-addresses.ts';
+import { ALNUM, DASH, HEX, KINDS, UNDERSCORE } from './characters.ts';
+import { NumberChain } from './number-chains.ts';
+import { matchIpv4 } from './pii-addresses.ts';
 import { matchCard, matchSsn } from './pii-cards.ts';
 import { matchIdentityDigits, matchIdentityToken, matchMac } from './pii-identities.ts';
 import { matchPhone } from './pii-phone.ts';
 import type { TextView } from './text-view.ts';
 
-const kind = (text: string, index: number): number => KINDS[text.charCodeAt(index)] ?? 0;
+/** One for the process: scanning is synchronous, and no rule scans another text while it looks at a chain. */
+const shared = new NumberChain();
 
-const isFree = (text: string, start: number): boolean =>
-  start === 0 || (kind(text, start - 1) & (ALNUM | UNDERSCORE)) === 0;
+const kind = (text: string, index: number): number => KINDS[text.charCodeAt(index)] ?? 0;
 
 /** Walks all digits of the text. */
 export const matchNumbers = (view: TextView): void => {
@@ -22,16 +22,21 @@ export const matchNumbers = (view: TextView): void => {
   for (let at = 0; at < length; at += 1) {
     const code = text.charCodeAt(at);
     if (code < 48 || code > 57) continue;
-    const tokenStart = view.runStart(at, ALNUM, 24);
-    const tokenEnd = view.runEnd(at, ALNUM);
-    const digitsEnd = view.runEnd(at, DIGIT);
-    if (text[tokenEnd] === '-' && tokenEnd - tokenStart === 2)
+    let tokenStart = at;
+    const least = at - 24;
+    while (tokenStart > 0 && tokenStart > least && (kind(text, tokenStart - 1) & ALNUM) !== 0) tokenStart -= 1;
+    let digitsEnd = at + 1;
+    let next = text.charCodeAt(digitsEnd);
+    while (next >= 48 && next <= 57) next = text.charCodeAt((digitsEnd += 1));
+    let tokenEnd = digitsEnd;
+    while (tokenEnd < length && (kind(text, tokenEnd) & ALNUM) !== 0) tokenEnd += 1;
+    if (tokenEnd - tokenStart === 2 && text.charCodeAt(tokenEnd) === 45)
       matchMac(view, view.runStart(tokenStart, HEX | DASH, 15) + 2);
     if (tokenStart !== at || tokenEnd !== digitsEnd) {
-      const next = matchIdentityToken(view, tokenStart, tokenEnd);
+      const until = matchIdentityToken(view, tokenStart, tokenEnd);
       // `1234x56` (an extension) still is a telephone's tail: the chain may begin here when only its end is glued.
-      if (tokenStart !== at || next !== tokenEnd || !/^x\d{1,6}$/iu.test(text.slice(digitsEnd, tokenEnd))) {
-        at = Math.max(next, tokenEnd) - 1;
+      if (tokenStart !== at || until !== tokenEnd || !isExtension(text, digitsEnd, tokenEnd)) {
+        at = Math.max(until, tokenEnd) - 1;
         continue;
       }
     }
@@ -39,33 +44,46 @@ export const matchNumbers = (view: TextView): void => {
   }
 };
 
+/** `x` and one to six digits. */
+const isExtension = (text: string, start: number, end: number): boolean => {
+  if ((text.charCodeAt(start) | 32) !== 120 || end - start < 2 || end - start > 7) return false;
+  for (let at = start + 1; at < end; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code < 48 || code > 57) return false;
+  }
+  return true;
+};
+
+const isGlued = (text: string, start: number): boolean =>
+  start > 0 && (kind(text, start - 1) & (ALNUM | UNDERSCORE)) !== 0;
+
 const matchChain = (view: TextView, start: number): number => {
   const { text } = view;
-  const groups = readChain(text, start);
-  let index = 0;
-  let digits = 0;
-  for (const group of groups) digits += group.end - group.start;
+  const chain = shared;
+  const digits = chain.read(text, start);
   // The shortest of all is a telephone of six digits; an IPv4 address may have four, in as many groups.
-  if (digits < 6 && groups.length < 4) return (groups.at(-1) as Group).end;
-  while (index < groups.length) {
-    const group = groups[index] as Group;
-    if (group.end - group.start <= 3 && text[group.end] === '.' && ipv4End(text, group.start) !== -1) {
-      const end = matchIpv4(view, group.start);
-      if (end !== -1) {
-        while (index < groups.length && (groups[index] as Group).start < end) index += 1;
+  if (digits < 6 && chain.count < 4) return chain.end();
+  let index = 0;
+  while (index < chain.count) {
+    const from = chain.starts[index] as number;
+    const end = chain.ends[index] as number;
+    if (end - from <= 3 && text.charCodeAt(end) === 46) {
+      const address = matchIpv4(view, from);
+      if (address !== -1) {
+        index += chain.until(index, address);
         continue;
       }
     }
-    if (!isFree(text, group.start)) {
+    if (index === 0 && isGlued(text, from)) {
       index += 1;
       continue;
     }
     index +=
-      matchCard(view, groups, index) ||
-      matchSsn(view, groups, index) ||
-      matchIdentityDigits(view, groups, index) ||
-      matchPhone(view, groups, index) ||
+      matchCard(view, chain, index) ||
+      matchSsn(view, chain, index) ||
+      matchIdentityDigits(view, chain, index) ||
+      matchPhone(view, chain, index) ||
       1;
   }
-  return (groups.at(-1) as Group).end;
+  return chain.end();
 };

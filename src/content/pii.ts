@@ -1,15 +1,18 @@
 /** All rules for personal data: the words and signs that wake them, and the walk over the digits. */
 import type { Trigger } from './secrets.ts';
 import { matchEmail, matchIpv6 } from './pii-addresses.ts';
-import { TOPICS, TOPIC_WORDS, isWord, type Topic } from './pii-context.ts';
+import { TOPIC, TOPICS, TOPIC_WORDS, isWord, type Topic } from './pii-context.ts';
 import { matchBirth, matchMac } from './pii-identities.ts';
 
-const topicTrigger = (topic: Topic, word: string): Trigger => ({
-  word,
-  match: (view, start, end) => {
-    if (isWord(view.text, start, end)) view.topics.note(topic, end);
-  },
-});
+const topicTrigger = (topic: Topic, word: string): Trigger => {
+  const number = TOPIC[topic];
+  return {
+    word,
+    match: (view, start, end) => {
+      if (isWord(view.text, start, end)) view.topics.note(number, end);
+    },
+  };
+};
 
 const birthTrigger = (word: string): Trigger => ({
   word,

@@ -3,7 +3,7 @@ import { NO_FINDINGS, type Finding, type FindingKind, type Findings } from '../m
 import type { PiiFlag, SecretsFlag } from '../model/flags.ts';
 import type { PhoneCheck } from './pii-phone.ts';
 import { SecretRegistry } from './registered.ts';
-import { replaceSpans, resolveSpans, type Span } from './spans.ts';
+import { findingOf, replaceSpans, resolveSpans, type Span } from './spans.ts';
 import { TextScanner, type Detector } from './text.ts';
 import { ValueWalk, type Transformed, type WalkOptions } from './values.ts';
 
@@ -119,20 +119,5 @@ export const createContentScanner = (options: ContentScannerOptions = {}): Conte
   };
 };
 
-const findingsOf = (spans: readonly Span[], pointer = ''): Findings =>
-  spans.length === 0 ? NO_FINDINGS : spans.map((span): Finding => findingOf(span, pointer));
-
-export const findingOf = (
-  { kind, type, rule, start, end, disguise }: Span,
-  pointer: string,
-  inKey = false,
-): Finding => ({
-  kind,
-  type,
-  rule,
-  pointer,
-  start,
-  end,
-  ...(disguise === undefined ? {} : { disguise }),
-  ...(inKey ? { inKey } : {}),
-});
+const findingsOf = (spans: readonly Span[]): Findings =>
+  spans.length === 0 ? NO_FINDINGS : spans.map((span): Finding => findingOf(span, ''));

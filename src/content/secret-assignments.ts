@@ -1,6 +1,6 @@
 /** `password=…`, `"api_key": "…"`, `<Token>…</Token>`, `--secret …`, `my password is …`: a name, an operator, a value. */
 import { DASH, DOT, KINDS, SPACE, WORD } from './characters.ts';
-import { secretName } from './secret-names.ts';
+import { secretNameAt } from './secret-names.ts';
 import { isSecretValue } from './secret-values.ts';
 import type { TextView } from './text-view.ts';
 
@@ -34,45 +34,93 @@ const LONGEST_VALUE = 65_536;
 /** So much of a value is looked at to judge it. */
 const LONGEST_JUDGED = 256;
 
-const at = (text: string, index: number): string => text.charAt(index);
 const isSpace = (text: string, index: number): boolean => ((KINDS[text.charCodeAt(index)] ?? 0) & SPACE) !== 0;
-const isBlank = (text: string, index: number): boolean => text[index] === ' ' || text[index] === '\t';
-const isQuote = (character: string): boolean => character === '"' || character === "'" || character === '`';
+const isBlank = (code: number): boolean => code === 32 || code === 9;
+const isQuote = (code: number): boolean => code === 34 || code === 39 || code === 96;
+const BACKSLASH = 92;
+const NEWLINE = 10;
 
-/** Skips at most `limit` characters that `skip` accepts. */
-const skipWhile = (
-  text: string,
-  from: number,
-  limit: number,
-  skip: (text: string, index: number) => boolean,
-): number => {
+const skipSpaces = (text: string, from: number, limit: number): number => {
   let index = from;
-  while (index < text.length && index < from + limit && skip(text, index)) index += 1;
+  while (index < from + limit && isSpace(text, index)) index += 1;
   return index;
 };
 
-/** Where the operator after a name ends, or -1. `loose` operators (a space, `is`, a comma) need a convincing value. */
-const operatorEnd = (text: string, from: number): { readonly end: number; readonly loose: boolean } | undefined => {
-  let index = skipWhile(text, from, 4, (all, i) => isQuote(at(all, i)) || at(all, i) === '\\' || at(all, i) === ']');
+/** How many times `code` stands from `from` on, at most `limit`. */
+const repeats = (text: string, from: number, code: number, limit: number): number => {
+  let count = 0;
+  while (count < limit && text.charCodeAt(from + count) === code) count += 1;
+  return count;
+};
+
+/** The length of the operator at `index`, or 0: `=` `==` `=>` `:` `::=` `?=` `??=` `+=` `.=` `>` `||` `||=` `<-`. */
+const signsAt = (text: string, index: number): number => {
+  const code = text.charCodeAt(index);
+  if (code === 61) {
+    const count = repeats(text, index, 61, 3);
+    return text.charCodeAt(index + count) === 62 ? count + 1 : count;
+  }
+  if (code === 58) {
+    const count = repeats(text, index, 58, 3);
+    return count + repeats(text, index + count, 61, 4 - count);
+  }
+  if (code === 63) {
+    const count = repeats(text, index, 63, 2);
+    return text.charCodeAt(index + count) === 61 ? count + 1 : 0;
+  }
+  if (code === 62) return 1;
+  const next = text.charCodeAt(index + 1);
+  if (code === 43 || code === 46) return next === 61 ? 2 : 0;
+  if (code === 60) return next === 45 ? 2 : 0;
+  if (code !== 124 || next !== 124) return 0;
+  return text.charCodeAt(index + 2) === 61 ? 3 : 2;
+};
+
+/** May a declared type begin at `index`? After one word comes `=`, `[`, `*`, a space and `=`, or the second of two words. */
+const maybeTyped = (text: string, index: number): boolean => {
+  let from = index;
+  if (text.charCodeAt(from) === 58) from += text.charCodeAt(from + 1) === 32 ? 2 : 1;
+  let at = from;
+  while (at < from + 13 && ((KINDS[text.charCodeAt(at)] ?? 0) & WORD) !== 0) at += 1;
+  if (at === from) return false;
+  const code = text.charCodeAt(at);
+  if (code === 61 || code === 91 || code === 42) return true;
+  return code === 32 && (text.charCodeAt(at + 1) === 61 || text.charCodeAt(at + 1) === 99);
+};
+
+const TYPED = /^(?:: ?)?(?:string|str|String|const char\*?|char\*?|\w{1,12}\[\]) ?= ?/u;
+const LONGEST_TYPED = 32;
+const BE = /^(?:is|was|are)(?: now| set to)?:? /iu;
+
+/** Where the operator after a name ends, negative when it is loose (a space, `is`, a comma: it needs a convincing value), or 0. */
+const operatorEnd = (text: string, from: number): number => {
+  let index = from;
+  for (; index < from + 4; index += 1) {
+    const code = text.charCodeAt(index);
+    if (!isQuote(code) && code !== BACKSLASH && code !== 93) break;
+  }
   const closed = index > from;
-  index = skipWhile(text, index, 12, isBlank);
-  const rest = text.slice(index, index + 4);
+  const blanks = index + 12;
+  while (index < blanks && isBlank(text.charCodeAt(index))) index += 1;
+  const first = text.charCodeAt(index);
   // A declared type between name and operator: `var token string = "…"`, `password: str = "…"`.
-  const typed = /^(?:: ?)?(?:string|str|String|const char\*?|char\*?|\w{1,12}\[\]) ?= ?/u.exec(
-    text.slice(index, index + 32),
-  );
-  if (typed !== null) return { end: index + typed[0].length, loose: false };
+  if (maybeTyped(text, index)) {
+    const typed = TYPED.exec(text.slice(index, index + LONGEST_TYPED));
+    if (typed !== null) return index + typed[0].length;
+  }
   // <add key="Password" value="…"/>
-  const attribute = /^ value ?= ?/u.exec(
-    text.slice(closed && isQuote(at(text, index - 1)) ? index : index - 1, index + 9),
-  );
-  if (closed && attribute !== null) return { end: text.indexOf('=', index) + 1, loose: false };
-  const operator = /^(?:={1,3}>?|:{1,3}={0,3}|\?{1,2}=|\+=|\.=|>|\|\|=?|<-)/u.exec(rest);
-  if (operator !== null) return { end: index + operator[0].length, loose: false };
-  if (rest.startsWith(',') && closed) return { end: index + 1, loose: true };
-  const words = /^(?:is|was|are)(?: now| set to)?:? /iu.exec(text.slice(index, index + 16));
-  if (words !== null) return { end: index + words[0].length, loose: true };
-  return undefined;
+  if (closed) {
+    const attribute = isQuote(text.charCodeAt(index - 1)) ? index : index - 1;
+    if (/^ value ?= ?/u.test(text.slice(attribute, index + 9))) return text.indexOf('=', index) + 1;
+  }
+  const signs = signsAt(text, index);
+  if (signs > 0) return index + signs;
+  if (closed && first === 44) return -(index + 1);
+  // i, w, a
+  const letter = first | 32;
+  if (letter !== 105 && letter !== 119 && letter !== 97) return 0;
+  const words = BE.exec(text.slice(index, index + 16));
+  return words === null ? 0 : -(index + words[0].length);
 };
 
 interface Value {
@@ -81,42 +129,70 @@ interface Value {
   readonly quoted: boolean;
 }
 
+/** What ends a value that stands without quotes, besides spaces. */
+const ENDS_VALUE = new Uint8Array(128);
+for (const sign of '"\'`,;<>|&)}]') ENDS_VALUE[sign.charCodeAt(0)] = 1;
+/** After a backslash: `\\n`, `\\r`, `\\t` and quotes end a value as well. */
+const isEscapedEnd = (code: number): boolean =>
+  code === 110 || code === 114 || code === 116 || code === 34 || code === 39;
+
+/** The end of the value that stands without quotes at `start`. */
+const plainEnd = (text: string, start: number): number => {
+  const limit = Math.min(text.length, start + LONGEST_VALUE);
+  let end = start;
+  for (; end < limit; end += 1) {
+    const code = text.charCodeAt(end);
+    if (((KINDS[code] as number) & SPACE) !== 0 || (code < 128 && ENDS_VALUE[code] === 1)) break;
+    if (code === BACKSLASH && isEscapedEnd(text.charCodeAt(end + 1))) break;
+  }
+  return end;
+};
+
+/** The value between quotes; one that is not closed on its line ends at the next space or quote. */
+const quotedValue = (text: string, start: number, quote: number, escaped: boolean): Value => {
+  const limit = Math.min(text.length, start + LONGEST_VALUE);
+  for (let index = start; index < limit; index += 1) {
+    const code = text.charCodeAt(index);
+    if (code === quote) {
+      const end = escaped && text.charCodeAt(index - 1) === BACKSLASH ? index - 1 : index;
+      return { start, end, quoted: true };
+    }
+    if (code === NEWLINE) break;
+    if (code === BACKSLASH && !escaped) index += 1;
+  }
+  let end = start;
+  while (end < limit && !isSpace(text, end) && !isQuote(text.charCodeAt(end))) end += 1;
+  return { start, end, quoted: false };
+};
+
+/** b'…', f"…", @"…", u'…', r"…" */
+const isLiteralPrefix = (code: number): boolean => {
+  const letter = code | 32;
+  return code === 64 || letter === 98 || letter === 102 || letter === 114 || letter === 117;
+};
+
+const hasNewline = (text: string, from: number, end: number): boolean => {
+  for (let index = from; index < end; index += 1) if (text.charCodeAt(index) === NEWLINE) return true;
+  return false;
+};
+
 const readValue = (view: TextView, from: number): Value | undefined => {
   const { text } = view;
-  let start = skipWhile(text, from, 40, isSpace);
-  if (text.startsWith('\\n', start)) start = skipWhile(text, start + 2, 40, isSpace);
-  const broken = text.slice(from, start).includes('\n');
-  const escaped = at(text, start) === '\\' && isQuote(at(text, start + 1));
-  if (escaped) start += 1;
-  // Prefixes of string literals: b'…', f"…", @"…", u'…'
-  if (/[bfru@]/iu.test(at(text, start)) && isQuote(at(text, start + 1))) start += 1;
-  const quote = at(text, start);
-  if (isQuote(quote)) {
-    start += 1;
-    const limit = Math.min(text.length, start + LONGEST_VALUE);
-    for (let index = start; index < limit; index += 1) {
-      const character = at(text, index);
-      if (character === quote)
-        return { start, end: escaped && at(text, index - 1) === '\\' ? index - 1 : index, quoted: true };
-      if (character === '\n') break;
-      if (character === '\\' && !escaped) index += 1;
-    }
-    return {
-      start,
-      end: skipWhile(text, start, LONGEST_VALUE, (all, i) => !isSpace(all, i) && !isQuote(at(all, i))),
-      quoted: false,
-    };
-  }
+  let start = skipSpaces(text, from, 40);
+  if (text.charCodeAt(start) === BACKSLASH && text.charCodeAt(start + 1) === 110)
+    start = skipSpaces(text, start + 2, 40);
+  const escaped = text.charCodeAt(start) === BACKSLASH && isQuote(text.charCodeAt(start + 1));
+  let opening = escaped ? start + 1 : start;
+  if (isLiteralPrefix(text.charCodeAt(opening)) && isQuote(text.charCodeAt(opening + 1))) opening += 1;
+  const quote = text.charCodeAt(opening);
+  if (isQuote(quote)) return quotedValue(text, opening + 1, quote, escaped);
   if (start >= view.valueStart && start < view.valueEnd) return { start, end: view.valueEnd, quoted: false };
-  let end = start;
-  const limit = Math.min(text.length, start + LONGEST_VALUE);
-  while (end < limit && !isSpace(text, end) && !'"\'`,;<>|&)}]'.includes(at(text, end))) {
-    if (at(text, end) === '\\' && /[nrt"']/u.test(at(text, end + 1))) break;
-    end += 1;
-  }
+  const end = plainEnd(text, start);
   view.valueStart = start;
   view.valueEnd = end;
-  if (broken && /[=:]$/u.test(text.slice(end - 1, end))) return undefined;
+  const last = text.charCodeAt(end - 1);
+  // The next line is no value of this one when it is a name itself.
+  if ((last === 61 || last === 58) && hasNewline(text, from, start)) return undefined;
   return { start, end, quoted: false };
 };
 
@@ -126,29 +202,32 @@ export const matchAssignment = (view: TextView, wordStart: number, wordEnd: numb
   const { text } = view;
   const nameEnd = view.runEnd(wordEnd - 1, NAME_ALPHABET);
   if (nameEnd - wordEnd > LONGEST_NAME) return;
-  const operator = operatorEnd(text, nameEnd);
   const nameStart = view.runStart(wordStart, NAME_ALPHABET, LONGEST_NAME);
-  const name = text.slice(nameStart, nameEnd);
-  if (operator === undefined) {
-    matchOption(view, name, nameEnd);
+  // Another word of the same name: nothing new.
+  if (nameStart === view.nameStart && nameEnd === view.nameEnd) return;
+  view.nameStart = nameStart;
+  view.nameEnd = nameEnd;
+  const operator = operatorEnd(text, nameEnd);
+  if (operator === 0) {
+    matchOption(view, nameStart, nameEnd);
     return;
   }
   // Two words: `API key: …`, `secret access key = …`.
-  const before = nameStart > 1 && isBlank(text, nameStart - 1) ? view.runStart(nameStart - 1, WORD, 16) : nameStart;
-  const strength = secretName(before < nameStart ? `${text.slice(before, nameStart - 1)} ${name}` : name);
+  const twoWords = nameStart > 1 && isBlank(text.charCodeAt(nameStart - 1));
+  const strength = secretNameAt(text, twoWords ? view.runStart(nameStart - 1, WORD, 16) : nameStart, nameEnd);
   if (strength === undefined) return;
   view.takenUntil = nameEnd;
-  const value = readValue(view, operator.end);
+  const loose = operator < 0;
+  const value = readValue(view, Math.abs(operator));
   if (value === undefined || value.end <= value.start) return;
   const literal = text.slice(value.start, Math.min(value.end, value.start + LONGEST_JUDGED));
-  const believed = operator.loose && strength === 'secret' ? 'weak' : strength;
-  if (view.judge() ? !isSecretValue(literal, believed, value.quoted && !operator.loose) : literal.length < 8) {
+  const believed = loose && strength === 'secret' ? 'weak' : strength;
+  if (view.judge(literal.length) ? !isSecretValue(literal, believed, value.quoted && !loose) : literal.length < 8) {
     matchScheme(view, value.start);
     return;
   }
-  if (operator.loose && !value.quoted && !/\d|[^\w.,;:!?'"()-]/u.test(literal)) return;
-  const end =
-    operator.loose && value.end - value.start === literal.length ? value.start + trimmedLength(literal) : value.end;
+  if (loose && !value.quoted && !/\d|[^\w.,;:!?'"()-]/u.test(literal)) return;
+  const end = loose && value.end - value.start === literal.length ? value.start + trimmedLength(literal) : value.end;
   view.takenUntil = end;
   emit(view, value.start, end, 'assignment');
 };
@@ -160,11 +239,15 @@ const trimmedLength = (text: string): number => {
   return length;
 };
 
+const SCHEME = /^(?:Bearer|Basic|Token|Digest|Api-?Key|Api-Token|Negotiate|SSWS|GenieKey)\s{1,4}/iu;
+
+const SCHEME_STARTS = new Uint8Array(128);
+for (const sign of 'aAbBdDgGnNsStT') SCHEME_STARTS[sign.charCodeAt(0)] = 1;
+
 /** `Authorization: Bearer …`, `token: Basic …`: the word after the operator is the scheme, the next one the secret. */
 const matchScheme = (view: TextView, from: number): void => {
-  const scheme = /^(?:Bearer|Basic|Token|Digest|Api-?Key|Api-Token|Negotiate|SSWS|GenieKey)\s{1,4}/iu.exec(
-    view.text.slice(from, from + 16),
-  );
+  if (SCHEME_STARTS[view.text.charCodeAt(from)] !== 1) return;
+  const scheme = SCHEME.exec(view.text.slice(from, from + 16));
   if (scheme === null) return;
   const value = readValue(view, from + scheme[0].length);
   if (value === undefined) return;
@@ -173,14 +256,14 @@ const matchScheme = (view: TextView, from: number): void => {
 };
 
 /** `--password hunter22`, `-passphrase x9…`: an option and its value. */
-const matchOption = (view: TextView, name: string, nameEnd: number): void => {
-  if (!name.startsWith('-') || view.text[nameEnd] !== ' ') return;
-  const strength = secretName(name);
+const matchOption = (view: TextView, nameStart: number, nameEnd: number): void => {
+  const { text } = view;
+  if (text.charCodeAt(nameStart) !== 45 || text.charCodeAt(nameEnd) !== 32) return;
+  const strength = secretNameAt(text, nameStart, nameEnd);
   if (strength === undefined) return;
   const value = readValue(view, nameEnd);
-  if (value === undefined || view.text[value.start] === '-') return;
-  if (isSecretValue(view.text.slice(value.start, value.end), strength, true))
-    emit(view, value.start, value.end, 'option');
+  if (value === undefined || text.charCodeAt(value.start) === 45) return;
+  if (isSecretValue(text.slice(value.start, value.end), strength, true)) emit(view, value.start, value.end, 'option');
 };
 
 const emit = (view: TextView, start: number, end: number, rule: string): void =>

@@ -76,6 +76,10 @@ export const matchJwt = (view: TextView, start: number): void => {
   emit(view, start, end, 'jwt');
 };
 
+/** Never in the authority of a URL: spaces, quotes, < > \ | ^ */
+const ENDS_URL = new Uint8Array(128);
+for (const sign of ' \t\n\v\f\r"\'`<>\\|^') ENDS_URL[sign.charCodeAt(0)] = 1;
+
 /** Passwords in the authority of a URL, of any scheme: `postgres://user:password@host`. `colon` is the offset of `://`. */
 export const matchUrl = (view: TextView, colon: number): void => {
   const { text } = view;
@@ -83,14 +87,20 @@ export const matchUrl = (view: TextView, colon: number): void => {
   const limit = Math.min(text.length, from + 512);
   let separator = -1;
   let last = -1;
+  let slashed = 0;
   for (let at = from; at < limit; at += 1) {
-    const character = text.charAt(at);
-    if (character === ':' && separator === -1 && last === -1) separator = at;
-    else if (character === '@') last = at;
+    const code = text.charCodeAt(at);
+    if (code >= 0x80 ? /\s/u.test(text.charAt(at)) : ENDS_URL[code] === 1) break;
+    if (code === 58 && separator === -1 && last === -1) separator = at;
+    else if (code === 64) last = at;
     // A slash ends the authority, except inside a password that forgot to encode it (an @ still has to follow at once).
-    else if (/[\s"'`<>\\|^]/u.test(character) || (/[/?#]/u.test(character) && (last !== -1 || separator === -1))) break;
-    else if (character === '(' && text.charAt(at - 1) === ']') break;
-    if (character === '/' && !text.slice(at, at + 64).includes('@')) break;
+    else if ((code === 47 || code === 63 || code === 35) && (last !== -1 || separator === -1)) break;
+    else if (code === 40 && text.charCodeAt(at - 1) === 93) break;
+    if (code === 47 && at >= slashed) {
+      const sign = text.slice(at, at + 64).indexOf('@');
+      if (sign === -1) break;
+      slashed = at + sign;
+    }
   }
   if (separator === -1 || last <= separator + 1) return;
   view.userinfoAt = last;

@@ -19,6 +19,7 @@ import {
   UNDERSCORE,
   UPPER,
   WORD,
+  entropyOf,
 } from './characters.ts';
 import { isFiller, isJumbled } from './secret-values.ts';
 import type { TextView } from './text-view.ts';
@@ -46,12 +47,12 @@ export const TOKEN_ROWS: readonly Row[] = [
   ...many('sk-ant- sk-or-v1-', 'model-key', BASE64URL, 20),
   ['sk-', 'openai-key', ALNUM, 32],
   ['sk-lf-', 'langfuse-key', BASE64URL, 32],
-  ['gsk_', 'groq-key', ALNUM, 40],
+  ['gsk_', 'groq-key', ALNUM, 52, 52],
   ['xai-', 'xai-key', ALNUM, 60],
   ['r8_', 'replicate-key', ALNUM, 37],
   ['nvapi-', 'nvidia-key', BASE64URL, 40],
   ['tgp_v1_', 'together-key', BASE64URL, 40],
-  ...many('hf_ api_org_', 'huggingface-token', ALNUM, 34),
+  ...many('hf_ api_org_', 'huggingface-token', LOWER | UPPER, 34),
   ['pplx-', 'perplexity-key', ALNUM, 40],
   ['AIza', 'google-key', BASE64URL, 35, 35],
   ['ya29.', 'google-token', BASE64URL, 30],
@@ -59,7 +60,7 @@ export const TOKEN_ROWS: readonly Row[] = [
   ['GOCSPX-', 'google-client-secret', BASE64URL, 28],
   ['ABSK', 'bedrock-key', BASE64 | EQUALS, 109, 271],
   ['bedrock-api-key-', 'bedrock-key', BASE64 | EQUALS, 28],
-  ...many('sk_live_ sk_test_ sk_prod_ rk_live_ rk_test_ rk_prod_', 'stripe-key', ALNUM, 10),
+  ...many('sk_live_ sk_test_ sk_prod_ rk_live_ rk_test_ rk_prod_', 'stripe-key', ALNUM, 24),
   ['whsec_', 'webhook-secret', BASE64 | EQUALS, 24],
   ['SG.', 'sendgrid-key', B64URL_DOT | EQUALS, 60],
   ['SK', 'twilio-key', HEX, 32, 32],
@@ -70,7 +71,7 @@ export const TOKEN_ROWS: readonly Row[] = [
   ['rubygems_', 'rubygems-key', HEXL, 48],
   ['CLOJARS_', 'clojars-token', ALNUM, 60],
   ...many('dckr_pat_ dckr_oat_', 'docker-token', BASE64URL, 20),
-  ['dapi', 'databricks-token', HEX | DASH, 32, 34],
+  ['dapi', 'databricks-token', HEX, 32, 32],
   ...many('dop_v1_ doo_v1_ dor_v1_', 'digitalocean-token', HEXL, 64),
   ...many('shpat_ shpca_ shppa_ shpss_', 'shopify-token', ALNUM, 32),
   ...many('sq0atp- sq0csp-', 'square-token', BASE64URL, 22),
@@ -79,7 +80,7 @@ export const TOKEN_ROWS: readonly Row[] = [
   ['PMAK-', 'postman-key', HEXL | DASH, 59, 59],
   ['pul-', 'pulumi-token', HEXL, 40],
   ...many('lin_api_ lin_oauth_', 'linear-key', ALNUM, 32),
-  ['ntn_', 'notion-token', ALNUM, 40],
+  ['ntn_', 'notion-token', ALNUM, 46, 46],
   ['secret_', 'notion-token', ALNUM, 43, 43],
   ...many('figd_ figu_ figo_ figur_ figor_ figoh_ figuh_', 'figma-token', BASE64URL, 32),
   ...many('hvs. hvb. hvr.', 'vault-token', BASE64URL, 24),
@@ -125,7 +126,7 @@ export const TOKEN_ROWS: readonly Row[] = [
   ...many('tskey- tskey-auth- tskey-api- tskey-client-', 'tailscale-key', ALNUM | DASH, 20),
   ...many('vcp_ vci_ vca_ vcr_ vck_', 'vercel-token', ALNUM, 24),
   ['v1.0-', 'cloudflare-ca-key', HEXL | DASH, 160],
-  ...many('cfut_ cfat_ cfk_', 'cloudflare-token', BASE64URL, 40),
+  ...many('cfut_ cfat_ cfk_', 'cloudflare-token', BASE64URL, 40, 48),
   ['AQVN', 'yandex-key', BASE64URL, 35, 38],
   ['t1.', 'yandex-token', B64URL_DOT | EQUALS, 90],
   ['y0_', 'yandex-token', BASE64URL, 50],
@@ -178,16 +179,19 @@ export const matchToken = (view: TextView, row: Row, start: number): void => {
   view.tokenUntil = end;
   if (isFiller(text, from, judged) || /^(\d)\1+$/u.test(text.slice(from, judged))) return;
   if (prefix.startsWith('xox') && !/^(?:\d|%|xox|\d-)/u.test(text.slice(from, from + 3))) return;
+  if (prefix === 'ntn_' && !/^\d{11}$/u.test(text.slice(from, from + 11))) return;
   if (prefix.length < 5 && !mixed(text, from, judged)) return;
   view.emit({ start, end, kind: 'secret', type: 'SECRET', rule, score: 0.95 });
 };
+
+/** More surprise in a letter than names made of words have, which are seldom so long. */
+const SURPRISING = 3.9;
 
 /** After a short prefix, a rest without any digit or capital is more likely a word than a key. */
 const mixed = (text: string, from: number, end: number): boolean => {
   let kinds = 0;
   for (let at = from; at < end; at += 1) kinds |= KINDS[text.charCodeAt(at)] ?? 0;
-  return (
-    (kinds & (DIGIT | PLUS_SLASH)) !== 0 ||
-    ((kinds & (UPPER | LOWER)) === (UPPER | LOWER) && end - from < 40 && isJumbled(text.slice(from, end)))
-  );
+  if ((kinds & (DIGIT | PLUS_SLASH)) !== 0) return true;
+  if ((kinds & (UPPER | LOWER)) !== (UPPER | LOWER)) return false;
+  return isJumbled(text.slice(from, end)) || entropyOf(text, from, end) >= SURPRISING;
 };

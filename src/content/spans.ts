@@ -1,5 +1,5 @@
 /** Spans: stretches of one text, what was found in them, which win where they meet, and how they are replaced. */
-import type { Disguise, FindingKind } from '../model/content.ts';
+import type { Disguise, Finding, FindingKind } from '../model/content.ts';
 
 export interface Span {
   readonly start: number;
@@ -17,12 +17,21 @@ export type Emit = (span: Span) => void;
 
 const rank = (span: Span): number => (span.kind === 'secret' ? 10 : 0) + span.score;
 
+const areApart = (spans: readonly Span[]): boolean => {
+  let last = 0;
+  for (const { start, end } of spans) {
+    if (start < last) return false;
+    last = end;
+  }
+  return true;
+};
+
 /**
  * Spans in order, none overlapping. Where two meet, the surer one (a secret before personal data) gives the name and the
  * result covers both: what a losing span covered is never left behind as readable half.
  */
 export const resolveSpans = (spans: readonly Span[]): readonly Span[] => {
-  if (spans.length < 2) return spans;
+  if (areApart(spans)) return spans;
   const ordered = [...spans].sort((a, b) => a.start - b.start || b.end - a.end || rank(b) - rank(a));
   const resolved: Span[] = [];
   for (const span of ordered) {
@@ -32,7 +41,10 @@ export const resolveSpans = (spans: readonly Span[]): readonly Span[] => {
       continue;
     }
     const winner = rank(span) > rank(last) ? span : last;
-    resolved[resolved.length - 1] = { ...winner, start: last.start, end: Math.max(last.end, span.end) };
+    const end = Math.max(last.end, span.end);
+    if (winner.start !== last.start || winner.end !== end)
+      resolved[resolved.length - 1] = { ...winner, start: last.start, end };
+    else resolved[resolved.length - 1] = winner;
   }
   return resolved;
 };
@@ -46,10 +58,27 @@ export const replaceSpans = (text: string, spans: readonly Span[]): string => {
   if (spans.length === 0) return text;
   const parts: string[] = [];
   let from = 0;
+  let type = '';
+  let kind = '';
+  let mask = '';
   for (const span of spans) {
-    parts.push(text.slice(from, span.start), maskOf(span));
+    if (span.type !== type || span.kind !== kind) {
+      ({ type, kind } = span);
+      mask = maskOf(span);
+    }
+    if (span.start > from) parts.push(text.slice(from, span.start));
+    parts.push(mask);
     from = span.end;
   }
   parts.push(text.slice(from));
   return parts.join('');
+};
+
+/** What is told of a span; `pointer` says where its text stands. */
+export const findingOf = (span: Span, pointer: string, inKey = false): Finding => {
+  const { kind, type, rule, start, end, disguise } = span;
+  // No spread of nothing: there may be very many of these.
+  const finding = { kind, type, rule, pointer, start, end };
+  if (disguise === undefined) return inKey ? { ...finding, inKey } : finding;
+  return inKey ? { ...finding, disguise, inKey } : { ...finding, disguise };
 };

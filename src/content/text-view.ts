@@ -1,17 +1,27 @@
 /** One text under examination, with the memory that keeps overlapping rules linear: no run is walked twice. */
-import { runEnd, runStart } from './characters.ts';
-import { Topics, type Topic } from './pii-context.ts';
+import { ALNUM, DASH, runEnd, runStart } from './characters.ts';
+import { Topics } from './pii-context.ts';
 import type { PhoneCheck } from './pii-phone.ts';
 import type { Emit } from './spans.ts';
 
-/** Values that are judged in any text, besides one for each 64 characters. */
-const JUDGEMENTS = 2_000;
+/**
+ * How much of its values is judged in any text, besides its own length: values stand beside each other in honest texts, and
+ * over each other in texts that are made to cost.
+ */
+const JUDGED = 200_000;
+/** What judging a value costs besides its length. */
+const PER_VALUE = 16;
 
-interface Run {
-  readonly alphabet: number;
-  start: number;
-  end: number;
-}
+/** Alphabets are asked for by a handful of rules: each has a place of its own in the memory of a view. */
+const slots = new Uint8Array(8_192);
+let lastSlot = 0;
+const slotOf = (alphabet: number): number => {
+  const known = slots[alphabet] as number;
+  if (known !== 0) return known;
+  lastSlot += 1;
+  if (lastSlot > 255) throw new RangeError('Expected rules to ask for at most 255 alphabets');
+  return (slots[alphabet] = lastSlot);
+};
 
 export interface ViewOptions {
   readonly phoneCheck?: PhoneCheck | undefined;
@@ -30,45 +40,64 @@ export class TextView {
   takenUntil = 0;
   /** The end of the last token that was judged: prefixes inside it are not looked at again. */
   tokenUntil = 0;
-  /** The last unquoted value that was walked. */
   jwtRun = 0;
   jwtTries = 0;
+  /** The last name that was judged. */
+  nameStart = -1;
+  nameEnd = 0;
+  /** The last unquoted value that was walked. */
   valueStart = 0;
   valueEnd = 0;
-  #judgements: number;
+  #toJudge: number;
   /** The `@` that ends the credentials of a URL: no e-mail address, whatever stands around it. */
   userinfoAt = -1;
   manifestUntil = 0;
   ipv6Until = 0;
   macUntil = 0;
   birthUntil = 0;
-  readonly #runs: Run[] = [];
-  readonly #found = new Map<string, number>();
+  /** By alphabet: where the last run that was walked begins and ends. */
+  #runStarts: number[] | undefined;
+  #runEnds: number[] | undefined;
+  #dashedStart = 0;
+  #dashedEnd = 0;
+  #found: Map<string, number> | undefined;
 
-  constructor(text: string, emit: Emit, options: ViewOptions, label: ReadonlySet<Topic>) {
+  constructor(text: string, emit: Emit, options: ViewOptions, topics: number) {
     this.text = text;
-    this.#judgements = JUDGEMENTS + text.length / 64;
+    this.#toJudge = JUDGED + text.length;
     this.emit = emit;
-    this.topics = new Topics(label);
+    this.topics = new Topics(topics);
     this.phoneCheck = options.phoneCheck;
     this.names = options.names;
     this.addresses = options.addresses;
   }
 
   /** False when more has been judged than any honest text asks for: from then on, what could be a secret is one. */
-  judge(): boolean {
-    this.#judgements -= 1;
-    return this.#judgements > 0;
+  judge(length: number): boolean {
+    this.#toJudge -= length + PER_VALUE;
+    return this.#toJudge > 0;
   }
 
   /** As `runEnd`, without end, remembering the last run of each alphabet: rules ask from left to right. */
   runEnd(from: number, alphabet: number): number {
-    let run = this.#runs.find((known) => known.alphabet === alphabet);
-    if (run === undefined) this.#runs.push((run = { alphabet, start: 0, end: 0 }));
-    if (from >= run.start && from < run.end) return run.end;
-    run.start = from;
-    run.end = runEnd(this.text, from, alphabet, this.text.length);
-    return run.end;
+    const slot = slotOf(alphabet);
+    const starts = (this.#runStarts ??= []);
+    const ends = (this.#runEnds ??= []);
+    const known = ends[slot];
+    if (known !== undefined && from < known && from >= (starts[slot] as number)) return known;
+    while (ends.length <= slot) {
+      starts.push(0);
+      ends.push(0);
+    }
+    starts[slot] = from;
+    return (ends[slot] = runEnd(this.text, from, alphabet, this.text.length));
+  }
+
+  /** As `runEnd` of letters, digits and dashes: asked for at every number. */
+  dashedEnd(from: number): number {
+    if (from >= this.#dashedStart && from < this.#dashedEnd) return this.#dashedEnd;
+    this.#dashedStart = from;
+    return (this.#dashedEnd = runEnd(this.text, from, ALNUM | DASH, this.text.length));
   }
 
   runStart(to: number, alphabet: number, limit: number): number {
@@ -77,7 +106,7 @@ export class TextView {
 
   /** As `indexOf`, or -1; remembering the answer, so that a marker that never comes is looked for once. */
   indexOf(marker: string, from: number): number {
-    const known = this.#found.get(marker);
+    const known = (this.#found ??= new Map()).get(marker);
     if (known !== undefined && (known === -1 || known >= from)) return known;
     const found = this.text.indexOf(marker, from);
     this.#found.set(marker, found);

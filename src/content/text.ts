@@ -6,7 +6,7 @@ import type { Disguise, FindingKind } from '../model/content.ts';
 import { compileKeywords, eachKeyword, type KeywordMachine } from './keywords.ts';
 import { eachDecodedRun } from './decode.ts';
 import { normaliseText, undoEscapes, type DerivedText } from './normalise.ts';
-import { TOPICS, TOPIC_WORDS, isWord, type Topic } from './pii-context.ts';
+import { TOPIC, TOPICS, TOPIC_WORDS, isWord } from './pii-context.ts';
 import { NAME_TRIGGERS } from './pii-names.ts';
 import { matchNumbers } from './pii-numbers.ts';
 import type { PhoneCheck } from './pii-phone.ts';
@@ -177,21 +177,20 @@ const hasDigits = (text: string): boolean => {
   return false;
 };
 
-const NO_TOPICS: ReadonlySet<Topic> = new Set();
-const topicsByLabel = new Map<string, ReadonlySet<Topic>>();
+const topicsByLabel = new Map<string, number>();
 
-/** What a member name says about the value behind it: `homePhone` → telephone. */
-const topicsOf = (label: string): ReadonlySet<Topic> => {
-  if (label === '') return NO_TOPICS;
+/** What a member name says about the value behind it, as bits: `homePhone` → telephone. */
+const topicsOf = (label: string): number => {
+  if (label === '') return 0;
   const known = topicsByLabel.get(label);
   if (known !== undefined) return known;
   const lower = label.toLowerCase();
-  const topics = new Set<Topic>();
+  let topics = 0;
   for (const topic of TOPICS) {
     for (const word of TOPIC_WORDS[topic]) {
       for (const form of [word, word.replaceAll(' ', '_'), word.replaceAll(' ', '')]) {
         for (let at = lower.indexOf(form); at !== -1; at = lower.indexOf(form, at + 1)) {
-          if (isWord(label, at, at + form.length)) topics.add(topic);
+          if (isWord(label, at, at + form.length)) topics |= 1 << TOPIC[topic];
         }
       }
     }

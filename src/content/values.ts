@@ -1,7 +1,7 @@
 /** Any value that a call carries: its texts scanned wherever they stand, and rebuilt only where something changed. */
 import { NO_FINDINGS, type Finding, type FindingKind, type Findings } from '../model/content.ts';
 import { secretName } from './secret-names.ts';
-import { replaceSpans, resolveSpans, type Span } from './spans.ts';
+import { findingOf, replaceSpans, resolveSpans, type Span } from './spans.ts';
 import type { TextScanner } from './text.ts';
 
 export interface Transformed {
@@ -28,9 +28,10 @@ const NAMING = ['name', 'key', 'variable', 'header', 'field', 'id', 'label'] as 
 export class ValueWalk {
   readonly #text: TextScanner;
   readonly #options: WalkOptions;
-  readonly #exempt: ReadonlySet<string>;
+  readonly #exempt: ReadonlySet<string> | undefined;
   readonly #findings: Finding[] = [];
-  readonly #seen = new Map<object, unknown>();
+  /** Made when there is an object to see twice. */
+  #seen: Map<object, unknown> | undefined;
   readonly #path: (string | number)[] = [];
   /** The path as findings may say it: a member name that is itself a secret is masked there. */
   readonly #shown: (string | number)[] = [];
@@ -39,11 +40,11 @@ export class ValueWalk {
   constructor(text: TextScanner, options: WalkOptions) {
     this.#text = text;
     this.#options = options;
-    this.#exempt = new Set(options.exempt);
+    if (options.exempt !== undefined && options.exempt.length > 0) this.#exempt = new Set(options.exempt);
   }
 
   run(value: unknown): Transformed {
-    if (this.#exempt.has('')) this.#exemptDepth += 1;
+    if (this.#exempt?.has('') === true) this.#exemptDepth += 1;
     const result = this.#value(value, '');
     return {
       value: result,
@@ -57,25 +58,17 @@ export class ValueWalk {
   }
 
   #value(value: unknown, label: string): unknown {
+    return typeof value === 'object' && value !== null ? this.#object(value, label) : this.#primitive(value, label);
+  }
+
+  #primitive(value: unknown, label: string): unknown {
     if (typeof value === 'string') return this.#string(value, label);
-    if (typeof value === 'number' || typeof value === 'bigint') return this.#number(value, label);
-    return typeof value === 'object' && value !== null ? this.#object(value, label) : value;
+    return typeof value === 'number' || typeof value === 'bigint' ? this.#number(value, label) : value;
   }
 
   #report(spans: readonly Span[], inKey = false): readonly Span[] {
     const pointer = this.#pointer(this.#shown);
-    for (const { kind, type, rule, start, end, disguise } of spans) {
-      this.#findings.push({
-        kind,
-        type,
-        rule,
-        pointer,
-        start,
-        end,
-        ...(disguise === undefined ? {} : { disguise }),
-        ...(inKey ? { inKey } : {}),
-      });
-    }
+    for (const span of spans) this.#findings.push(findingOf(span, pointer, inKey));
     if (this.#exemptDepth > 0) return [];
     return resolveSpans(spans.filter((span) => this.#options.replace(span.kind)));
   }
@@ -101,11 +94,12 @@ export class ValueWalk {
   }
 
   #object(value: object, label: string): unknown {
-    if (this.#seen.has(value)) return this.#seen.get(value);
+    const seen = (this.#seen ??= new Map());
+    if (seen.has(value)) return seen.get(value);
     if (this.#path.length > DEEPEST) throw new RangeError(`Expected a value at most ${DEEPEST} levels deep`);
-    this.#seen.set(value, value);
+    seen.set(value, value);
     const result = this.#rebuilt(value, label);
-    if (result !== value) this.#seen.set(value, result);
+    if (result !== value) seen.set(value, result);
     return result;
   }
 
@@ -121,13 +115,34 @@ export class ValueWalk {
       const masked = this.#string(text, label);
       return masked === text ? value : masked;
     }
-    return this.#record(value);
+    if (value instanceof URLSearchParams) return this.#pairs(value, (pairs) => new URLSearchParams(pairs));
+    if (value instanceof Headers) return this.#pairs(value, (pairs) => new Headers(pairs));
+    return this.#asJson(value, label) ?? this.#record(value);
+  }
+
+  /** What an object says of itself to JSON may be nothing that its members show; where that has to be masked, it takes its place. */
+  #asJson(value: object, label: string): unknown {
+    const { toJSON } = value as { readonly toJSON?: unknown };
+    if (typeof toJSON !== 'function' || value instanceof Date) return undefined;
+    const json: unknown = Reflect.apply(toJSON, value, ['']);
+    // Asked once, as JSON.stringify does.
+    if (json === value) return undefined;
+    let masked: unknown;
+    if (Array.isArray(json)) masked = this.#array(json, label);
+    else masked = typeof json === 'object' && json !== null ? this.#record(json) : this.#primitive(json, label);
+    return masked === json ? undefined : masked;
+  }
+
+  #pairs<P extends Iterable<readonly [string, string]>>(value: P, make: (pairs: [string, string][]) => P): unknown {
+    const pairs = [...value] as [string, string][];
+    const masked = this.#array(pairs, '');
+    return masked === pairs ? value : make(masked as [string, string][]);
   }
 
   #step<T>(step: string | number, visit: () => T, shown = step): T {
     this.#path.push(step);
     this.#shown.push(shown);
-    const exempt = this.#exempt.size > 0 && this.#exempt.has(this.#pointer());
+    const exempt = this.#exempt?.has(this.#pointer()) === true;
     if (exempt) this.#exemptDepth += 1;
     try {
       return visit();

@@ -31,25 +31,26 @@ export class FrameReader {
     this.#maxBytes = maxBytes;
   }
 
-  /** The texts of the frames that `chunk` completed, in order; throws FrameFault. */
+  /** The texts of the frames that `chunk` completed, in order; throws FrameFault. What it keeps of a chunk is a copy. */
   *read(chunk: Buffer): Generator<string> {
     if (this.#failed) throw new FrameFault('Expected no more frames after a faulty one');
     this.#chunks.push(chunk);
     this.#held += chunk.length;
     for (;;) {
-      if (this.#held < HEADER) return;
-      const length = this.#peekLength();
-      if (length > this.#maxBytes) this.#fail(`Expected a frame of at most ${this.#maxBytes} bytes, got ${length}`);
-      if (this.#held < HEADER + length) return;
+      const length = this.#held < HEADER ? undefined : this.#peekLength();
+      if (length !== undefined && length > this.#maxBytes) {
+        this.#fail(`Expected a frame of at most ${this.#maxBytes} bytes, got ${length}`);
+      }
+      if (length === undefined || this.#held < HEADER + length) {
+        // The reader of a pipe may use one buffer again and again.
+        const rest = this.#chunks.pop();
+        if (rest !== undefined) this.#chunks.push(Buffer.from(rest));
+        return;
+      }
       const body = this.#take(HEADER + length).subarray(HEADER);
       if (!isUtf8(body)) this.#fail('Expected a frame of UTF-8, got other bytes');
       yield body.toString();
     }
-  }
-
-  /** True while part of a frame has come and the rest has not. */
-  get isPartial(): boolean {
-    return this.#held > 0;
   }
 
   #peekLength(): number {

@@ -1,17 +1,14 @@
 /** Typed declarations of tools, as text for a model's prompt: what "code mode" shows it. */
 import { z } from 'zod';
-import { callableTools, type GuestTools } from './tools.ts';
+import type { CallableTool } from './tools.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
 const MAX_DEPTH = 8;
 
-/**
- * The `.d.ts` text of the global `tools` that a guest sees: one asynchronous function for each tool, its input typed by
- * the tool's schema (zod, any Standard Schema that can tell its JSON Schema, or JSON Schema itself), `unknown` otherwise.
- */
-export const declareTools = (tools: GuestTools): string => {
-  const members = [...callableTools(tools)].map(([name, { tool }]) => {
+/** See `declareTools` of the door. */
+export const declarationsOf = (tools: ReadonlyMap<string, CallableTool>): string => {
+  const members = [...tools].map(([name, { tool }]) => {
     const about = tool as unknown as Json;
     const description = typeof about['description'] === 'string' ? comment(about['description']) : '';
     const schema = inputSchemaOf(about);

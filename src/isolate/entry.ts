@@ -3,41 +3,78 @@
  * guests. Why a process of its own: guest code can abort or hang whatever process isolated-vm lives in, and whoever
  * breaks V8 owns that process. So this one holds nothing, may do nothing, and dies at a word from outside.
  */
-import { randomBytes } from 'node:crypto';
+import { writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { Socket } from 'node:net';
 import type ivm from 'isolated-vm';
 import { lockDown } from '../kernel/lock-down.ts';
 import { encodeFrame, FrameReader } from './channel.ts';
 import { Guest, isKind, type GuestKind } from './guest.ts';
-import { MAX_FRAME_BYTES, MEMORY_MB } from './limits.ts';
+import { MAX_FRAME_BYTES, MEMORY_MB, OVERSHOOT } from './limits.ts';
 import type { HostMessage, LockMessage, ParentMessage, RunMessage } from './message.ts';
 
 /** Isolates kept ready. Each costs about 1.5 ms to make and 1 MB to keep. */
 const RESERVE = 2;
+/**
+ * Milliseconds between the end of a guest and the work of throwing its isolate away and making the next one: the answer
+ * is on its way, and the kernel tends to wake whoever waits for it on the very core that this work would take.
+ */
+const REST_MS = 1;
+/** What a guest's thread may take to notice that it was ended; longer is native code that V8 cannot interrupt. */
+const LEAVE_MS = 50;
+/** How often guests that are at work are looked at again before they count as such, and the milliseconds between. */
+const CULL_TRIES = 6;
+const CULL_MS = 3;
+/** Longest piece of a message that is read at one time. */
+const READ_BYTES = 64 * 1024;
 
 const vm = createRequire(import.meta.url)('isolated-vm') as typeof ivm;
 // Standard input and output are the channel: two pipes, so that there is no socket to pass descriptors over.
-const input = new Socket({ fd: 0, readable: true, writable: false });
 const output = new Socket({ fd: 1, readable: false, writable: true });
 const post = (message: HostMessage): void => {
-  output.write(encodeFrame(message));
+  let frame = encodeFrame(message);
+  // Straight into the pipe while it has room: a stream in between costs as much as the message.
+  if (output.writableLength === 0) {
+    try {
+      frame = frame.subarray(writeSync(1, frame));
+    } catch {
+      // Full; or broken, which the stream tells.
+    }
+  }
+  if (frame.length > 0) output.write(frame);
 };
 
 const guests = new Map<number, Guest>();
 const reserve: Guest[] = [];
+const spent: Guest[] = [];
+const leaving = new Set<Guest>();
 let wanted: GuestKind = { memoryMb: MEMORY_MB.default, allow: '' };
-let refilling = false;
+let isTidying = false;
 
-const refill = (): void => {
-  if (refilling || reserve.length >= RESERVE) return;
-  refilling = true;
-  // One at a time, behind whatever the channel and the guests want: preparing blocks this thread for a millisecond.
-  setImmediate(() => {
-    refilling = false;
-    reserve.push(new Guest(vm, wanted, post));
-    refill();
-  });
+const clear = (): void => {
+  for (const guest of spent.splice(0)) {
+    guest.stop();
+    if (guest.isIdle) continue;
+    leaving.add(guest);
+    setTimeout(() => {
+      leaving.delete(guest);
+      if (!guest.isIdle) post({ type: 'haunted' });
+    }, LEAVE_MS);
+  }
+};
+
+const tidy = (): void => {
+  if (isTidying || (spent.length === 0 && reserve.length >= RESERVE)) return;
+  isTidying = true;
+  const work = (): void => {
+    isTidying = false;
+    clear();
+    // One at a time, behind whatever the channel and the guests want: preparing blocks this thread for a millisecond.
+    if (reserve.length < RESERVE) reserve.push(new Guest(vm, wanted, post));
+    tidy();
+  };
+  if (reserve.length === 0) setImmediate(work);
+  else setTimeout(work, REST_MS);
 };
 
 const takeGuest = (kind: GuestKind): Guest => {
@@ -53,15 +90,51 @@ const start = (message: RunMessage): void => {
   guests.set(message.run, guest);
   guest.start(message, () => {
     guests.delete(message.run);
-    refill();
+    spent.push(guest);
+    tidy();
   });
+};
+
+const weigh = (cull: boolean): void => {
+  clear();
+  if (leaving.size > 0) post({ type: 'haunted' });
+  if (cull) search(CULL_TRIES);
+  else answer([], false);
+};
+
+const answer = (gone: readonly number[], isStill: boolean): void =>
+  post({ type: 'weighed', gone, left: [...guests.keys()], isStill });
+
+let wasStill = false;
+
+/**
+ * Which guest has the memory? Nobody is entered any more while that is asked, for the host will not outlive the answer.
+ * Guests that wait are let go, the lightest first: one at a time where all of them wait, so that what the kernel counts
+ * less afterwards was the memory of that one.
+ */
+const search = (tries: number): void => {
+  for (const guest of guests.values()) guest.freeze();
+  const waiting = [...guests]
+    .filter(([, guest]) => guest.isIdle)
+    .map(([run, guest]) => ({ run, guest, heldMb: guest.heldMb }))
+    .sort((a, b) => a.heldMb - b.heldMb);
+  const guilty = waiting.filter(({ guest, heldMb }) => heldMb > guest.kind.memoryMb * OVERSHOOT);
+  const isStill = waiting.length === guests.size;
+  if (guilty.length > 0) post({ type: 'memory', runs: guilty.map(({ run }) => run) });
+  else if (!isStill && tries > 1) setTimeout(() => search(tries - 1), CULL_MS);
+  else {
+    const going = isStill ? waiting.slice(0, wasStill ? 1 : 0) : waiting;
+    for (const { guest } of going) guest.stop();
+    wasStill = isStill;
+    answer(
+      going.map(({ run }) => run),
+      isStill,
+    );
+  }
 };
 
 /** Nothing of a guest has come yet: what it says of itself here is true. */
 const lock = ({ handledFs, handledNet, scoped, filter, probe }: LockMessage): void => {
-  // What is loaded late is loaded now: afterwards there are no files.
-  randomBytes(1);
-  encodeFrame(new URL('http://a'));
   try {
     const { threads } = lockDown(
       {
@@ -86,7 +159,7 @@ const lock = ({ handledFs, handledNet, scoped, filter, probe }: LockMessage): vo
 const prepare = (threads: number): void => {
   reserve.push(new Guest(vm, wanted, post));
   post({ type: 'ready', pid: process.pid, threads });
-  refill();
+  tidy();
 };
 
 const receive = (message: ParentMessage): void => {
@@ -103,6 +176,9 @@ const receive = (message: ParentMessage): void => {
     case 'reply':
       guests.get(message.run)?.reply(message);
       return;
+    case 'weigh':
+      weigh(message.cull);
+      return;
     case 'stop':
       guests.get(message.run)?.stop();
       return;
@@ -111,8 +187,18 @@ const receive = (message: ParentMessage): void => {
 };
 
 const reader = new FrameReader(MAX_FRAME_BYTES);
-input.on('data', (chunk) => {
-  for (const text of reader.read(chunk)) receive(JSON.parse(text) as ParentMessage);
+const input = new Socket({
+  fd: 0,
+  readable: true,
+  writable: false,
+  onread: {
+    buffer: Buffer.allocUnsafeSlow(READ_BYTES),
+    callback: (length, buffer) => {
+      for (const text of reader.read((buffer as Buffer).subarray(0, length)))
+        receive(JSON.parse(text) as ParentMessage);
+      return true;
+    },
+  },
 });
 // Without a parent there is nothing to live for; guests may still be running on other threads.
 input.on('close', () => process.exit(0));

@@ -2,7 +2,6 @@
  * Child side: one isolate, prepared before its guest comes and thrown away after it. Everything of isolated-vm stays in
  * this file and never reaches the guest: what crosses is text and numbers.
  */
-import { randomBytes } from 'node:crypto';
 import type ivm from 'isolated-vm';
 import { MAX_LOG_LINE_CHARS, MAX_TIMERS, RUNTIME_FILE } from './limits.ts';
 import type { HostMessage, LogLevel, ReplyMessage, RunMessage } from './message.ts';
@@ -34,10 +33,13 @@ export class Guest {
   readonly #context: ivm.Context;
   readonly #wake: Wake;
   readonly #timers = new Map<number, NodeJS.Timeout>();
+  readonly #cpuBefore: bigint;
   #run = 0;
-  #cpuBefore = 0n;
   #deadline: NodeJS.Timeout | undefined;
+  #inside = 0;
+  #frozen = false;
   #ended = false;
+  #freed = false;
   #onEnd: () => void = () => {};
 
   constructor(vm: typeof ivm, kind: GuestKind, post: Post) {
@@ -62,19 +64,19 @@ export class Guest {
     this.#wake = install.applySync(undefined, [send, ask, kind.allow], {
       result: { reference: true },
     }) as unknown as Wake;
+    this.#cpuBefore = this.#isolate.cpuTime;
   }
 
   get run(): number {
     return this.#run;
   }
 
-  /** Starts the guest; `onEnd` is called once, when the isolate is gone. */
+  /** Starts the guest; `onEnd` is called once, when nothing of it is wanted any more: then `stop` frees what it held. */
   start(message: RunMessage, onEnd: () => void): void {
     this.#run = message.run;
     this.#onEnd = onEnd;
-    this.#cpuBefore = this.#isolate.cpuTime;
     this.#deadline = setTimeout(() => this.#end('timeout'), message.timeoutMs);
-    void this.#begin(message).catch((error: unknown) => this.#fail(error));
+    void this.#enter(this.#begin(message));
   }
 
   /** The reply to a tool call. */
@@ -82,15 +84,33 @@ export class Guest {
     this.#call('reply', call, ok, json);
   }
 
-  /** Ends the guest without a word. */
+  /** Ends the guest, without a word if it has not ended yet, and frees its isolate. */
   stop(): void {
-    this.#dispose();
+    this.#leave();
+    if (this.#freed) return;
+    this.#freed = true;
+    try {
+      this.#isolate.dispose();
+    } catch {
+      // Gone already.
+    }
   }
 
-  /** Heap and buffers in bytes; never settles while the guest is running. */
-  async heapBytes(): Promise<number> {
-    const { used_heap_size: heap, externally_allocated_size: outside } = await this.#isolate.getHeapStatistics();
-    return heap + outside;
+  /** It is not entered any more: neither timers nor replies reach it. */
+  freeze(): void {
+    this.#frozen = true;
+  }
+
+  /** False while its thread is at work, and once V8 has lost it. */
+  get isIdle(): boolean {
+    return this.#inside === 0;
+  }
+
+  /** Heap and buffers, in MB, of a guest that is idle. */
+  get heldMb(): number {
+    if (this.#isolate.isDisposed) return 0;
+    const { used_heap_size: heap, externally_allocated_size: outside } = this.#isolate.getHeapStatisticsSync();
+    return (heap + outside) / 1e6;
   }
 
   async #begin({ code, file, modules, links }: RunMessage): Promise<void> {
@@ -155,8 +175,18 @@ export class Guest {
 
   /** Enters the guest. A rejection nobody handled ends it, as it ends a Node program. */
   #call(kind: string, id: number, ok?: boolean, json?: string): void {
-    if (this.#ended) return;
-    this.#wake.apply(undefined, [kind, id, ok, json]).catch((error: unknown) => this.#fail(error));
+    if (this.#ended || this.#frozen) return;
+    void this.#enter(this.#wake.apply(undefined, [kind, id, ok, json]));
+  }
+
+  async #enter(work: Promise<unknown>): Promise<void> {
+    this.#inside += 1;
+    try {
+      await work;
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#inside -= 1;
   }
 
   #fail(error: unknown): void {
@@ -183,28 +213,28 @@ export class Guest {
       // Disposed already: its clock is gone.
     }
     this.#post({ type: 'end', run: this.#run, status, ...(json === undefined ? {} : { json }), cpuMs });
-    this.#dispose();
+    this.#leave();
+    // Still running, perhaps, and over a limit already.
+    if (status === 'timeout' || status === 'memory') this.stop();
   }
 
-  #dispose(): void {
+  #leave(): void {
     if (this.#ended) return;
     this.#ended = true;
     clearTimeout(this.#deadline);
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
-    try {
-      this.#context.release();
-      this.#isolate.dispose();
-    } catch {
-      // Gone already.
-    }
     this.#onEnd();
   }
 }
 
 /** The two questions that are answered at once: random bytes and WHATWG URLs, both as text. */
 const answer = (kind: unknown, about: unknown): string => {
-  if (kind === 'random' && typeof about === 'number') return randomBytes(Math.min(about, 65_536)).toString('latin1');
+  if (kind === 'random' && typeof about === 'number') {
+    // A part of Node's own program, so there is no file to open; most hosts never need it.
+    const { randomBytes } = process.getBuiltinModule('node:crypto');
+    return randomBytes(Math.min(about, 65_536)).toString('latin1');
+  }
   if (kind === 'url' && typeof about === 'string' && about.length < 1_000_000) return resolveUrl(about);
   return '';
 };

@@ -2,21 +2,18 @@
  * Parent side of one isolate host: sends it guests, believes nothing it says, kills it from outside. However it dies,
  * each guest on it gets exactly one end.
  */
-import { readFileSync } from 'node:fs';
 import { encodeFrame, FrameFault, FrameReader } from './channel.ts';
 import { MAX_FRAME_BYTES } from './limits.ts';
+import { busyThreads, MemoryWatch, residentMb } from './memory-watch.ts';
 import { parseHostMessage, type HostMessage, type LogLevel, type ReplyMessage, type RunMessage } from './message.ts';
 import type { StartedHost } from './start-host.ts';
 
 /** How long after a guest's deadline the host may take to say so itself before it is killed. */
 const GRACE_MS = 250;
+/** A host says within this time, in milliseconds, that something of an ended guest is still there. */
+const HAUNT_MS = 200;
 /** How long a host may take to load, lock itself and make its first isolate; a tenth of a second is usual. */
 const START_MS = 30_000;
-/** What a host needs beside its guests' own limits, in MB: Node, V8's code, the reserve of isolates. */
-const HOST_ROOM_MB = 160;
-/** A guest may overshoot V8's own accounting by this much before the host is killed for it. */
-const OVERSHOOT = 1.5;
-
 export interface HostEnd {
   readonly status: 'ok' | 'error' | 'timeout' | 'memory' | 'crashed';
   readonly json?: string;
@@ -34,8 +31,10 @@ export interface HostRun {
   onEnd(end: HostEnd): void;
 }
 
-interface Active extends HostRun {
-  readonly deadline: NodeJS.Timeout;
+interface Active {
+  readonly run: HostRun;
+  /** When the host is killed for it: milliseconds of the monotonic clock. */
+  readonly dueAt: number;
   lastCall: number;
 }
 
@@ -49,6 +48,7 @@ export class IsolateHost {
   readonly #startDeadline: NodeJS.Timeout;
   readonly #events: HostEvents;
   readonly #reader = new FrameReader(MAX_FRAME_BYTES);
+  readonly #memory = new MemoryWatch();
   readonly #active = new Map<number, Active>();
   /** Runs that this side ended: what the host still says of them is late, not false. */
   readonly #abandoned = new Set<number>();
@@ -56,6 +56,9 @@ export class IsolateHost {
   #ready = false;
   #pid: number | undefined;
   #retired = false;
+  /** Something of a guest that has ended may still be there. */
+  #haunted = false;
+  #lastEnd = 0;
   #dead = false;
   #stderr = '';
   #how: string | undefined;
@@ -119,12 +122,7 @@ export class IsolateHost {
     fault(reason: string): void;
   } {
     const id = (this.#lastRun += 1);
-    const { timeoutMs } = run.message;
-    const deadline = setTimeout(() => {
-      this.#end(id, { status: 'timeout', reason: `it did not end within ${timeoutMs} ms` });
-      this.#doom('crashed', [], `a guest beside this one passed its deadline of ${timeoutMs} ms`);
-    }, timeoutMs + GRACE_MS);
-    this.#active.set(id, { ...bound(run), deadline, lastCall: 0 });
+    this.#active.set(id, { run, dueAt: performance.now() + run.message.timeoutMs + GRACE_MS, lastCall: 0 });
     this.#setRef(true);
     this.#send({ type: 'run', run: id, ...run.message });
     return {
@@ -136,8 +134,7 @@ export class IsolateHost {
         if (!this.#active.has(id)) return;
         this.#send({ type: 'stop', run: id });
         this.#end(id, { status: 'error' });
-        // The guest may be deep in native code that cannot be stopped: nobody else is put beside it.
-        this.retire();
+        this.#haunt();
       },
       fault: (reason) => this.kill(reason),
     };
@@ -149,22 +146,42 @@ export class IsolateHost {
     if (this.#active.size === 0) this.#killProcess();
   }
 
+  /** What ended by force may be deep in native code that cannot be stopped: nobody else is put beside it, or blamed for it. */
+  #haunt(): void {
+    this.#haunted = true;
+    this.retire();
+  }
+
   /** Ends the host and every guest on it. */
   kill(reason: string): void {
     if (!this.#dead) this.#doom('crashed', [], reason);
   }
 
-  /** Called by the pool's clock: the host's memory as the kernel counts it, against what its guests may have. */
-  checkMemory(): void {
-    if (this.#dead || this.#active.size === 0) return;
-    let allowed = HOST_ROOM_MB;
-    for (const { message } of this.#active.values()) allowed += message.memoryMb * OVERSHOOT;
-    const resident = residentMb(this.pid);
-    if (resident <= allowed) return;
-    const runs = [...this.#active.keys()];
-    const reason = `the host held ${Math.round(resident)} MB, more than the ${Math.round(allowed)} MB of its guests`;
-    // With several guests there is no telling from outside which one it was.
-    this.#doom('memory', runs.length === 1 ? runs : [], reason);
+  /** Called by a clock: deadlines that the host let pass, and its memory against what its guests may have. */
+  check(): void {
+    const now = performance.now();
+    let overdue: number | undefined;
+    for (const [id, { run, dueAt }] of this.#active) {
+      if (now < dueAt) continue;
+      overdue = run.message.timeoutMs;
+      this.#end(id, { status: 'timeout', reason: `it did not end within ${overdue} ms` });
+    }
+    if (overdue !== undefined) this.kill(`a guest beside this one passed its deadline of ${overdue} ms`);
+    else if (!this.#dead && this.#active.size > 0) this.#checkMemory();
+  }
+
+  #checkMemory(): void {
+    const limits = new Map<number, number>();
+    for (const [id, { run }] of this.#active) limits.set(id, run.message.memoryMb);
+    const verdict = this.#memory.tick({
+      residentMb: this.residentMb(),
+      busy: () => busyThreads(this.#pid),
+      limits,
+      isHaunted: this.#haunted,
+      served: this.#lastRun,
+    });
+    if (verdict.kind === 'ask') this.#send({ type: 'weigh', cull: verdict.cull });
+    else if (verdict.kind === 'kill') this.#doom('memory', verdict.guilty, verdict.reason);
   }
 
   /** Resident memory in MB; 0 where it cannot be had. */
@@ -209,28 +226,35 @@ export class IsolateHost {
       );
       return;
     }
-    const run = this.#active.get(message.run);
-    if (run === undefined) {
+    if (message.type === 'weighed') {
+      if (!this.#memory.answered(message)) throw new FrameFault('Expected an answer to a question');
+      return;
+    }
+    if (message.type === 'haunted') {
+      this.#haunt();
+      return;
+    }
+    const active = this.#active.get(message.run);
+    if (active === undefined) {
       if (this.#abandoned.has(message.run)) return;
       throw new FrameFault('Expected a run that is under way');
     }
     switch (message.type) {
       case 'log':
-        run.onLog(message.level, message.text);
+        active.run.onLog(message.level, message.text);
         return;
       case 'dropped':
-        run.onDropped();
+        active.run.onDropped();
         return;
       case 'call':
-        if (message.call !== run.lastCall + 1) throw new FrameFault('Expected tool calls to be counted one by one');
-        run.lastCall = message.call;
-        if (!run.onCall(message.call, message.tool, message.args))
+        if (message.call !== active.lastCall + 1) throw new FrameFault('Expected tool calls to be counted one by one');
+        active.lastCall = message.call;
+        if (!active.run.onCall(message.call, message.tool, message.args))
           throw new FrameFault('Expected a call that the guest may make');
         return;
       case 'end':
         this.#end(message.run, message);
-        // Whatever ended by force may still hold a thread.
-        if (message.status === 'timeout' || message.status === 'memory') this.retire();
+        if (message.status === 'timeout' || message.status === 'memory') this.#haunt();
         return;
       default:
         message satisfies never;
@@ -242,17 +266,17 @@ export class IsolateHost {
   }
 
   #end(id: number, end: HostEnd): void {
-    const run = this.#active.get(id);
-    if (run === undefined) return;
+    const active = this.#active.get(id);
+    if (active === undefined) return;
     this.#active.delete(id);
-    clearTimeout(run.deadline);
+    this.#lastEnd = performance.now();
     if (!('json' in end) && end.status !== 'ok') this.#abandoned.add(id);
     if (this.#active.size === 0) {
-      this.idleSince = performance.now();
+      this.idleSince = this.#lastEnd;
       this.#setRef(!this.#ready);
       if (this.#retired) this.#killProcess();
     }
-    run.onEnd(end);
+    active.run.onEnd(end);
     this.#events.onChange(this);
   }
 
@@ -272,7 +296,7 @@ export class IsolateHost {
     const runs = [...this.#active.keys()];
     const cause = this.#cause ?? {
       status: outOfMemory ? ('memory' as const) : ('crashed' as const),
-      runs: runs.length === 1 ? runs : [],
+      runs: this.#isAlone() ? runs : [],
       reason: outOfMemory ? 'V8 ran out of memory and took its host with it' : how,
     };
     for (const run of runs) {
@@ -282,6 +306,12 @@ export class IsolateHost {
     }
     for (const pipe of [this.#started.input, this.#started.output, this.#started.errors]) pipe.destroy();
     this.#events.onChange(this);
+  }
+
+  /** One guest, and nothing that another may have left behind. */
+  #isAlone(): boolean {
+    if (this.#active.size !== 1 || this.#haunted) return false;
+    return this.#lastRun === 1 || performance.now() - this.#lastEnd > HAUNT_MS;
   }
 
   #killProcess(): void {
@@ -294,21 +324,3 @@ export class IsolateHost {
     if (!this.#dead) this.#started.hold(held);
   }
 }
-
-const bound = (run: HostRun): HostRun => ({
-  message: run.message,
-  onLog: (level, text) => run.onLog(level, text),
-  onDropped: () => run.onDropped(),
-  onCall: (call, tool, args) => run.onCall(call, tool, args),
-  onEnd: (end) => run.onEnd(end),
-});
-
-const residentMb = (pid: number | undefined): number => {
-  if (pid === undefined) return 0;
-  try {
-    const pages = Number(readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ')[1]);
-    return (pages * 4096) / 1e6;
-  } catch {
-    return 0;
-  }
-};

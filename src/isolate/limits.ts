@@ -34,6 +34,9 @@ export const DEFAULT_CODE_LIMITS: CodeLimits = Object.freeze({
 export const TIMEOUT_MS = { default: 30_000, least: 1, most: 3_600_000 } as const;
 export const MEMORY_MB = { default: 128, least: 8, most: 2048 } as const;
 
+/** A guest may overshoot V8's own accounting of its memory by this much before it counts. */
+export const OVERSHOOT = 1.5;
+
 /**
  * Longest frame, in bytes, that either side accepts. Bounds the memory that a hostile host can make the parent hold: a
  * frame is refused by its length, before a byte of it is kept. Six times the longest text: JSON inside JSON, escaped.

@@ -55,7 +55,22 @@ export interface UnlockedMessage {
   readonly type: 'run-unlocked';
 }
 
-export type ParentMessage = LockMessage | UnlockedMessage | RunMessage | ReplyMessage | StopMessage;
+/** The host holds too much: it throws away what has ended, and with `cull` lets guests go, one or more each time. */
+export interface WeighMessage {
+  readonly type: 'weigh';
+  readonly cull: boolean;
+}
+
+/** The answer, when nothing of those that are `gone` is there any more. */
+export interface WeighedMessage {
+  readonly type: 'weighed';
+  readonly gone: readonly number[];
+  readonly left: readonly number[];
+  /** None of them ran while the others went, and none will. */
+  readonly isStill: boolean;
+}
+
+export type ParentMessage = LockMessage | UnlockedMessage | RunMessage | ReplyMessage | StopMessage | WeighMessage;
 
 export const LOG_LEVELS = ['log', 'info', 'warn', 'error', 'debug'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -78,13 +93,17 @@ export type HostMessage =
       readonly cpuMs: number;
     }
   /** These runs ate the host's memory; it is about to die. */
-  | { readonly type: 'memory'; readonly runs: readonly number[] };
+  | { readonly type: 'memory'; readonly runs: readonly number[] }
+  | WeighedMessage
+  /** A guest that has ended holds on to its thread, and perhaps to memory: nothing ends it but the end of the host. */
+  | { readonly type: 'haunted' };
 
 type Check = (value: unknown) => boolean;
 type Shape = Readonly<Record<string, Check>>;
 
 const isCount: Check = (value) => Number.isSafeInteger(value) && (value as number) > 0;
 const isAmount: Check = (value) => Number.isFinite(value) && (value as number) >= 0;
+const isBoolean: Check = (value) => typeof value === 'boolean';
 const isText: Check = (value) => typeof value === 'string';
 const isShortText: Check = (value) => typeof value === 'string' && value.length <= 1000;
 const isOptionalText: Check = (value) => value === undefined || typeof value === 'string';
@@ -105,6 +124,8 @@ const SHAPES: Readonly<Record<HostMessage['type'], Shape>> = {
   call: { run: isCount, call: isCount, tool: isText, args: isText },
   end: { run: isCount, status: isOneOf(['ok', 'error', 'timeout', 'memory']), json: isOptionalText, cpuMs: isAmount },
   memory: { runs: isListOf(isCount) },
+  weighed: { gone: isListOf(isCount), left: isListOf(isCount), isStill: isBoolean },
+  haunted: {},
 };
 
 /** `undefined` for anything that is not exactly a message. */

@@ -35,7 +35,13 @@ interface Waiting {
   readonly failed: (error: Error) => void;
 }
 
-const MEMORY_CHECK_MS = 15;
+/** How often busy hosts are looked at: deadlines and memory. */
+const WATCH_MS = 15;
+/** The clock goes on for this many idle ticks, about a second: making a timer costs a call more than the ticks do. */
+const IDLE_TICKS = 64;
+
+/** How long a host that is kept in advance may wait, in milliseconds: its start takes the core that the first guest needs. */
+const GROW_MS = 20;
 /** Hosts that die before they are ready, one after the other, until the pool gives up on its guests. */
 const MOST_FAILED_STARTS = 3;
 
@@ -47,6 +53,8 @@ export class Pool {
   #failedStarts = 0;
   #lastKey = 0;
   #watch: NodeJS.Timeout | undefined;
+  #idleTicks = 0;
+  #growing: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(options: PoolOptions = {}) {
@@ -129,6 +137,7 @@ export class Pool {
   close(): void {
     this.#closed = true;
     clearInterval(this.#watch);
+    clearTimeout(this.#growing);
     for (const { failed } of this.#queue.splice(0)) failed(new HostUnavailable('the pool was closed'));
     for (const host of [...this.#shared, ...this.#dedicated.values()]) host.kill('the pool was closed');
     this.#shared = [];
@@ -206,19 +215,31 @@ export class Pool {
 
   #drain(): void {
     if (this.#closed) return;
-    const usable = this.#shared.filter((host) => !host.isRetired && !host.isDead);
-    const wantedHosts = Math.max(
-      this.#options.prewarm,
-      usable.filter((host) => host.active > 0).length + this.#queue.length,
-    );
-    for (let count = usable.length; count < Math.min(wantedHosts, this.#options.hosts); count += 1) this.#add();
-    while (this.#queue.length > 0) {
-      const host = this.#pick();
-      if (host === undefined) return;
+    for (let host = this.#pick(); host !== undefined && this.#queue.length > 0; host = this.#pick()) {
       const next = this.#queue.shift() as Waiting;
       next.started(host.start(next.run));
       this.#startWatch();
     }
+    this.#grow();
+  }
+
+  /** Starts the hosts that waiting guests need now, and those that are kept in advance a little later. */
+  #grow(): void {
+    let [usable, ready, busy] = [0, 0, 0];
+    for (const host of this.#shared) {
+      if (host.isRetired || host.isDead) continue;
+      usable += 1;
+      if (host.isReady) ready += 1;
+      if (host.active > 0) busy += 1;
+    }
+    const advance = Math.min(this.#options.prewarm, this.#options.hosts);
+    const needed = Math.min(busy + this.#queue.length, this.#options.hosts);
+    for (; usable < Math.max(needed, Math.min(1, advance)); usable += 1) this.#add();
+    if (ready === 0 || usable >= advance) return;
+    this.#growing ??= setTimeout(() => {
+      this.#growing = undefined;
+      if (!this.#closed) this.#add();
+    }, GROW_MS).unref();
   }
 
   /** The host with the fewest guests; among idle ones the one idle for longest, whose reserve of isolates is full. */
@@ -238,12 +259,20 @@ export class Pool {
   }
 
   #startWatch(): void {
+    this.#idleTicks = 0;
     this.#watch ??= setInterval(() => {
-      const busy = [...this.#shared, ...this.#dedicated.values()].filter((host) => host.active > 0);
-      for (const host of busy) host.checkMemory();
-      if (busy.length > 0) return;
+      let busy = 0;
+      for (const hosts of [this.#shared, this.#dedicated.values()]) {
+        for (const host of hosts) {
+          if (host.active === 0) continue;
+          busy += 1;
+          host.check();
+        }
+      }
+      this.#idleTicks = busy > 0 ? 0 : this.#idleTicks + 1;
+      if (this.#idleTicks < IDLE_TICKS) return;
       clearInterval(this.#watch);
       this.#watch = undefined;
-    }, MEMORY_CHECK_MS).unref();
+    }, WATCH_MS).unref();
   }
 }

@@ -11,7 +11,8 @@ import type { Readable, Writable } from 'node:stream';
 import { compileProfile } from '../kernel/compile.ts';
 import type { CompiledProfile } from '../kernel/compiled.ts';
 import { hostAbilities } from '../kernel/host.ts';
-import { errnoName, launch, LaunchRefused, type LaunchEnd } from '../kernel/launcher.ts';
+import { errnoName } from '../kernel/errno.ts';
+import { launch, LaunchRefused, type LaunchEnd, type LaunchOptions, type Launched } from '../kernel/launcher.ts';
 import { loadProfile } from '../kernel/profile-files.ts';
 import type { LockMessage } from './message.ts';
 
@@ -52,26 +53,26 @@ export interface HostCode {
 
 /** Throws CannotLock. */
 export const startLockedHost = (code: HostCode = ownCode()): StartedHost => {
-  const host = compiled('isolate-host', code, false);
-  const guest = compiled('isolate-guest', code, true);
+  const profile = compiled('isolate-host', code, false);
+  const launched = launchOrRefuse({
+    profile,
+    program: process.execPath,
+    args: [...NODE_FLAGS, code.entry],
+    environment: {},
+    directory: '/',
+    sealed: true,
+    // A namespace of pids would hide from us which process to watch; without Landlock's scope it is what keeps signals in.
+    namespaces: profile.landlock.scoped === 0n ? profile.namespaces : [],
+  });
+  const { stdin, stdout, stderr } = launched;
   try {
-    const launched = launch({
-      profile: host,
-      program: process.execPath,
-      args: [...NODE_FLAGS, code.entry],
-      environment: {},
-      directory: '/',
-      sealed: true,
-      // A namespace of pids would hide from us which process to watch; without Landlock's scope it is what keeps signals in.
-      namespaces: host.landlock.scoped === 0n ? host.namespaces : [],
-    });
-    const { stdin, stdout, stderr } = launched;
-    if (stdin === undefined || stdout === undefined || stderr === undefined) throw new LaunchRefused('no pipes');
+    if (stdin === undefined || stdout === undefined || stderr === undefined) throw new CannotLock('it has no pipes');
     return {
       input: stdin,
       output: stdout,
       errors: stderr,
-      lock: lockMessage(guest, code),
+      // While the host loads: it needs this only then.
+      lock: lockMessage(compiled('isolate-guest', code, true), code),
       kill: () => launched.kill(),
       hold: (held) => {
         launched.hold(held);
@@ -82,6 +83,15 @@ export const startLockedHost = (code: HostCode = ownCode()): StartedHost => {
       },
       ended: launched.ended.then(wordsOf),
     };
+  } catch (error) {
+    launched.kill();
+    throw error;
+  }
+};
+
+const launchOrRefuse = (options: LaunchOptions): Launched => {
+  try {
+    return launch(options);
   } catch (error) {
     throw error instanceof LaunchRefused ? new CannotLock(`the launcher did not start: ${error.message}`) : error;
   }

@@ -3,8 +3,9 @@
  * first lines name, and the dynamic loader its header names. Version managers put shell scripts ("shims") in front of
  * the real program; a name that leads to one is looked up further along PATH.
  */
-import { accessSync, closeSync, constants, openSync, readSync, realpathSync, statSync } from 'node:fs';
+import { closeSync, openSync, readSync, realpathSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join } from 'node:path';
+import { isProgram } from './paths.ts';
 import { profileFault, type Profile } from './profile.ts';
 
 export interface ResolvedCommand {
@@ -40,12 +41,13 @@ export const findCommands = (
     );
   }
   const any = profile.commands === 'any';
+  const loaders = new Map<string, string | undefined>();
   const listed = profile.commands === 'any' ? [] : profile.commands.flatMap(({ names }) => names);
   const asked = [...(options.program === undefined ? [] : [options.program]), ...extra];
   const commands: ResolvedCommand[] = [];
   const notFound: string[] = [];
   for (const name of new Set([...asked, ...(any ? [] : listed)])) {
-    const resolved = resolveCommand(name, options.searchPath);
+    const resolved = resolveCommand(name, options.searchPath, loaders);
     if (resolved !== undefined) commands.push(resolved);
     else if (asked.includes(name)) {
       throw profileFault(
@@ -70,11 +72,15 @@ const inPathOrder = (commands: readonly ResolvedCommand[], searchPath: readonly 
 };
 
 /** `undefined`: no executable file of that name, or only a shim of one. */
-export const resolveCommand = (name: string, searchPath: readonly string[]): ResolvedCommand | undefined => {
+export const resolveCommand = (
+  name: string,
+  searchPath: readonly string[],
+  loaders: Loaders = new Map(),
+): ResolvedCommand | undefined => {
   const found = findProgram(name, searchPath);
   if (found === undefined) return undefined;
   const files = new Set<string>();
-  collect(found, searchPath, files, 0);
+  collect(found, { searchPath, loaders, files }, 0);
   return { name, found, files: [...files] };
 };
 
@@ -84,45 +90,48 @@ export const findProgram = (name: string, searchPath: readonly string[]): string
   if (name.includes('/')) return undefined;
   for (const folder of searchPath) {
     if (!isAbsolute(folder) || basename(folder) === 'shims') continue;
-    const candidate = join(folder, name);
+    const candidate = folder.endsWith('/') ? join(folder, name) : `${folder}/${name}`;
     if (isProgram(candidate)) return candidate;
   }
   return undefined;
 };
 
-const isProgram = (file: string): boolean => {
-  // Most candidates do not exist: asked without an exception, which costs more than the question.
-  if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) return false;
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-};
+/** What header after header names is looked at once: the real path of a loader, `undefined` for what cannot be started. */
+type Loaders = Map<string, string | undefined>;
 
-const collect = (file: string, searchPath: readonly string[], files: Set<string>, depth: number): void => {
+interface Collected {
+  readonly searchPath: readonly string[];
+  readonly loaders: Loaders;
+  readonly files: Set<string>;
+}
+
+const collect = (file: string, into: Collected, depth: number): void => {
+  const { searchPath, loaders, files } = into;
   const real = realpathSync.native(file);
   if (files.has(real) || depth > DEEPEST_CHAIN) return;
   files.add(real);
   const header = headerOf(real);
   const interpreter = header.subarray(0, 2).toString('latin1') === '#!' ? scriptInterpreter(header) : undefined;
   if (interpreter !== undefined) {
-    if (isProgram(interpreter.program)) collect(interpreter.program, searchPath, files, depth + 1);
+    if (isProgram(interpreter.program)) collect(interpreter.program, into, depth + 1);
     if (basename(interpreter.program) !== 'env') return;
     const target = findProgram(interpreter.argument, searchPath);
-    if (target !== undefined) collect(target, searchPath, files, depth + 1);
+    if (target !== undefined) collect(target, into, depth + 1);
     return;
   }
   const loader = elfInterpreter(real, header);
-  if (loader !== undefined && isProgram(loader)) files.add(realpathSync.native(loader));
+  if (loader === undefined) return;
+  if (!loaders.has(loader)) loaders.set(loader, isProgram(loader) ? realpathSync.native(loader) : undefined);
+  const realLoader = loaders.get(loader);
+  if (realLoader !== undefined) files.add(realLoader);
 };
 
+/** The first bytes of a file, until the next call. */
+const head = Buffer.alloc(HEADER_BYTES);
 const headerOf = (file: string): Buffer => {
-  const header = Buffer.alloc(HEADER_BYTES);
   const fd = openSync(file, 'r');
   try {
-    return header.subarray(0, readSync(fd, header, 0, HEADER_BYTES, 0));
+    return head.subarray(0, readSync(fd, head, 0, HEADER_BYTES, 0));
   } finally {
     closeSync(fd);
   }

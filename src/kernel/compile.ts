@@ -134,8 +134,6 @@ const compile = (profile: Profile, options: CompileOptions): CacheEntry => {
     name: profile.name,
     tier,
     landlock,
-    seccomp: compileSeccomp({ fallback, rules }, architecture),
-    seccompInProcess: compileSeccomp({ fallback, rules: runningRules }, architecture),
     limits: definedOf({ ...profile.limits, ...options.limits }),
     environment: [...new Set(profile.environment.flatMap(({ names }) => names))],
     namespaces: [...new Set(profile.namespaces.map((namespace) => namespace.name))],
@@ -151,7 +149,19 @@ const compile = (profile: Profile, options: CompileOptions): CacheEntry => {
     ...(found.executable === undefined ? {} : { commands: found.executable }),
     searchPath: found.searchPath,
   };
-  const compiled: CompiledProfile = { ...body, digest: digestOf(body) };
+  const newProcess = once(() => compileSeccomp({ fallback, rules }, architecture));
+  const running = once(() => compileSeccomp({ fallback, rules: runningRules }, architecture));
+  const compiled: CompiledProfile = {
+    ...body,
+    // Nobody needs both: a command has the one, `secure()` the other.
+    get seccomp() {
+      return newProcess();
+    },
+    get seccompInProcess() {
+      return running();
+    },
+    digest: digestOf({ ...body, architecture, fallback, rules, runningRules }),
+  };
   const explanation: Explanation = {
     grants: files.grants,
     commands: found.commands,
@@ -233,12 +243,17 @@ const connectPorts = (profile: Profile, asked: CompileOptions['connect']): 'any'
 const definedOf = (limits: Readonly<Record<string, number | undefined>>): CompiledLimits =>
   Object.fromEntries(Object.entries(limits).filter(([, limit]) => limit !== undefined));
 
-const digestOf = (body: Omit<CompiledProfile, 'digest'>): string =>
+const once = <T>(make: () => T): (() => T) => {
+  let made: T | undefined;
+  return () => (made ??= make());
+};
+
+const digestOf = (body: object): string =>
   createHash('sha256')
     .update(
-      JSON.stringify(body, (_, value: unknown) => {
-        if (typeof value === 'bigint') return value.toString();
-        return value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value;
+      JSON.stringify(body, (key, value: unknown) => {
+        if (key === 'why') return undefined;
+        return typeof value === 'bigint' ? value.toString() : value;
       }),
     )
     .digest('hex');

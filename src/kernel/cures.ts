@@ -72,7 +72,7 @@ export const cureFor = (ability: AbilityName, facts: HostFacts, errno?: number):
     case 'namespace-net':
       return namespaceCure(facts, errno);
     case 'cgroup':
-      return 'give this user a delegated cgroup v2 (`systemd-run --user --scope -p Delegate=yes …`); until then memory and processes are counted every few milliseconds instead';
+      return 'start in a delegated control group of its own (`systemd-run --user --scope -p Delegate=yes node app.js`; in a container, a writable /sys/fs/cgroup); until then memory and processes are counted every 25 ms instead';
     default:
       return unreachableAbility(ability);
   }

@@ -46,6 +46,10 @@ const LIMIT_REASONS: Readonly<Record<'memory' | 'pids' | 'cpu', string>> = {
   cpu: 'its processes together used more processor time than `limits.cpuSeconds`',
 };
 
+/** What the kernel tells of such an end is the signal alone. */
+const SIGSYS_REASON =
+  'it ended by SIGSYS, which the filter sends for 32-bit (int 0x80) and x32 system calls, and for those to which its profile says `kill`';
+
 export const endingOf = (end: Extract<LaunchEnd, { kind: 'ended' }>, cause: Cause): Ending => {
   const how = {
     ...(end.exitCode === undefined ? {} : { exitCode: end.exitCode }),
@@ -61,7 +65,7 @@ export const endingOf = (end: Extract<LaunchEnd, { kind: 'ended' }>, cause: Caus
   if (cause === 'timeout') return { status: 'timeout', ...how, reason: 'it ran longer than `timeoutMs`' };
   if (cause === 'aborted') return { status: 'signalled', ...how, reason: 'the signal was aborted' };
   if (end.signal === 'SIGSYS') {
-    return { status: 'signalled', ...how, reason: 'it made a system call for which the filter kills' };
+    return { status: 'signalled', ...how, reason: SIGSYS_REASON };
   }
   return { status: end.signal === undefined ? 'exited' : 'signalled', ...how };
 };

@@ -2,17 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ResolvedCommand } from './commands.ts';
-import {
-  expandGrant,
-  findNamed,
-  findPrivate,
-  isDirectory,
-  isWithin,
-  realOrUndefined,
-  realPlaces,
-  type ExplainedGrant,
-} from './grants.ts';
+import { expandGrant, findNamed, findPrivate, Places, realPlaces, type ExplainedGrant } from './grants.ts';
 import { aliasesOf, parseMounts } from './mounts.ts';
+import { isDirectory, isWithin, realOrUndefined } from './paths.ts';
 import { profileFault, type FileRight, type Profile } from './profile.ts';
 import { requireWorkspace, substitute, SYSTEM_PLACES, type ResolvedVariables } from './variables.ts';
 
@@ -46,12 +38,14 @@ export const grantFiles = (
 
   const grants: ExplainedGrant[] = [];
   const listed: string[] = [];
+  const never = new Places(protectedPlaces);
+  const neverOutside = new Places([...protectedPlaces, ...namedPlaces]);
+  const leftOut = new Places([...excluded, ...privates]);
   const grant = (path: string, rights: readonly FileRight[], why: string, ownProc = false): void => {
-    // Nearer lines win over an exclusion, never over a protection.
     // What was searched for by name is outside of the workspace, which holds its own.
-    const named = isWithin(path, variables.WORKSPACE) ? [] : namedPlaces;
-    const beneath = [...excluded, ...privates].filter((place) => place !== path && isWithin(place, path));
-    const expansion = expandGrant({ path, rights, why }, [...protectedPlaces, ...named, ...beneath]);
+    const blocked = isWithin(path, variables.WORKSPACE) ? never : neverOutside;
+    // Nearer lines win over an exclusion, never over a protection.
+    const expansion = expandGrant({ path, rights, why }, blocked, leftOut);
     grants.push(...expansion.grants.map((part) => (ownProc ? { ...part, ownProc } : part)));
     listed.push(...expansion.listed);
   };

@@ -3,9 +3,10 @@
  * replaced by its children without it (and so is each folder on the way): what is created later directly in such a
  * folder is not granted, and such a folder cannot be listed. A protected path that does not exist yet is left out the same way.
  */
-import { lstatSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { PathGrant } from './landlock.ts';
+import { findWithoutMode, isDirectory, isWithin, realOrUndefined } from './paths.ts';
 import type { FileRight } from './profile.ts';
 
 /** A grant with the reason of the line that made it. */
@@ -20,10 +21,6 @@ export interface Expansion {
   /** Folders whose entries were read: the expansion is stale when one of them changes. */
   readonly listed: readonly string[];
 }
-
-/** Beneath or equal, by whole components. */
-export const isWithin = (path: string, folder: string): boolean =>
-  path === folder || path.startsWith(folder.endsWith('/') ? folder : `${folder}/`);
 
 /**
  * Both the places that paths name and those they lead to; for one that does not exist, with its nearest real parent.
@@ -48,23 +45,55 @@ export const realPlaces = (paths: readonly string[]): readonly string[] => {
   return [...places];
 };
 
-export const realOrUndefined = (path: string): string | undefined => {
-  try {
-    return statSync(path, { throwIfNoEntry: false }) === undefined ? undefined : realpathSync.native(path);
-  } catch {
-    return undefined;
-  }
-};
+/** Many places that are asked about for many paths: by looking up, not by comparing each with each. */
+export class Places {
+  readonly #all: ReadonlySet<string>;
+  readonly #sorted: readonly string[];
 
-/** `path` must be real. `blocked` are real places too; none of them, and nothing beneath them, is granted. */
+  constructor(places: readonly string[]) {
+    this.#all = new Set(places);
+    this.#sorted = [...this.#all].sort();
+  }
+
+  /** Whether `path` is one of them, or lies beneath one. */
+  cover(path: string): boolean {
+    for (let folder = path; ; folder = dirname(folder)) {
+      if (this.#all.has(folder)) return true;
+      if (folder === '/') return false;
+    }
+  }
+
+  /** Those that lie beneath `folder`, itself not counted. */
+  beneath(folder: string): readonly string[] {
+    const prefix = folder === '/' ? '/' : `${folder}/`;
+    let low = 0;
+    for (let high = this.#sorted.length; low < high;) {
+      const middle = (low + high) >> 1;
+      if ((this.#sorted[middle] ?? '') < prefix) low = middle + 1;
+      else high = middle;
+    }
+    let end = low;
+    while (this.#sorted[end]?.startsWith(prefix) === true) end += 1;
+    // `/` itself begins with the prefix of the root.
+    return this.#sorted.slice(low, end).filter((place) => place !== folder);
+  }
+}
+
+const NO_PLACES = new Places([]);
+
+/**
+ * `path` must be real, and so must the places. Nothing in `blocked`, and nothing beneath it, is granted; what is
+ * `excluded` is left out of wider grants, but a rule may name it, or something beneath it.
+ */
 export const expandGrant = (
   rule: { readonly path: string; readonly rights: readonly FileRight[]; readonly why: string },
-  blocked: readonly string[],
+  blocked: Places,
+  excluded: Places = NO_PLACES,
 ): Expansion => {
   const grants: ExplainedGrant[] = [];
   const listed: string[] = [];
-  if (blocked.some((place) => isWithin(rule.path, place))) return { grants, listed };
-  const inside = new Set(blocked.filter((place) => isWithin(place, rule.path)));
+  if (blocked.cover(rule.path)) return { grants, listed };
+  const inside = new Set([...blocked.beneath(rule.path), ...excluded.beneath(rule.path)]);
   const around = new Set<string>();
   for (const place of inside) {
     for (let folder = dirname(place); isWithin(folder, rule.path) && !around.has(folder); folder = dirname(folder)) {
@@ -145,30 +174,8 @@ const OTHERS_ENTER = 0o5;
  * What others may not read. Root keeps reading its own files when its Linux capabilities are gone, so for root these
  * modes would protect nothing: in here root is nobody.
  */
-export const findPrivate = (places: readonly string[] = PRIVATE_PLACES): readonly string[] => {
-  const found: string[] = [];
-  const visit = (folder: string, depth: number): void => {
-    for (const entry of entriesOf(folder)) {
-      if (entry.isSymbolicLink()) continue;
-      const path = join(folder, entry.name);
-      const mode = lstatSync(path, { throwIfNoEntry: false })?.mode ?? 0;
-      const isFolder = entry.isDirectory();
-      const needed = isFolder ? OTHERS_ENTER : OTHERS_READ;
-      if ((mode & needed) !== needed) found.push(path);
-      else if (isFolder && depth > 1) visit(path, depth - 1);
-    }
-  };
-  for (const place of places) visit(place, PRIVATE_DEPTH);
-  return found;
-};
-
-export const isDirectory = (path: string): boolean => {
-  try {
-    return statSync(path).isDirectory();
-  } catch {
-    return false;
-  }
-};
+export const findPrivate = (places: readonly string[] = PRIVATE_PLACES): readonly string[] =>
+  places.flatMap((place) => findWithoutMode(place, PRIVATE_DEPTH, { file: OTHERS_READ, folder: OTHERS_ENTER }));
 
 /** Changes when an entry of a folder is added, removed or replaced, and when a file is written. */
 export const stampOf = (folder: string): string => {

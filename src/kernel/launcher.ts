@@ -7,8 +7,10 @@ import { Socket } from 'node:net';
 import { loadAddon, nativeFile } from '../native/addon.ts';
 import type { NativeAddon } from '../native/addon.ts';
 import type { CompiledProfile, Namespace } from './compiled.ts';
+import { errnoName } from './errno.ts';
 import { encodeOrders } from './orders.ts';
-import type { Identity } from './orders.ts';
+import type { Held } from './group-plan.ts';
+import type { GroupOrders, Identity } from './orders.ts';
 import { sealExec, secretAddresses } from './seal-exec.ts';
 
 export interface LaunchOptions {
@@ -22,6 +24,8 @@ export interface LaunchOptions {
   readonly sealed?: boolean;
   /** Namespaces to ask for; those of the profile when left out. */
   readonly namespaces?: readonly Namespace[];
+  /** Control groups to start in. */
+  readonly group?: GroupOrders;
   /** Descriptors to pass on, or a new pipe for each `undefined`. */
   readonly stdio?: readonly [number | undefined, number | undefined, number | undefined];
 }
@@ -45,6 +49,7 @@ export const STEPS = [
   'landlock',
   'seccomp',
   'exec',
+  'group',
 ] as const;
 export type LaunchStep = (typeof STEPS)[number] | 'launcher';
 
@@ -69,8 +74,10 @@ export type LaunchEnd =
       readonly leftovers: number;
       readonly usage: LaunchUsage;
       readonly namespaces: readonly Namespace[];
-      /** False where /proc is out of reach: then limits over several processes were not looked at. */
+      /** False where /proc is out of reach: then the processes were not looked at. */
       readonly watched: boolean;
+      /** What a control group held. */
+      readonly group?: readonly Held[];
     };
 
 export interface Launched {
@@ -125,6 +132,7 @@ export const launch = (options: LaunchOptions): Launched => {
     namespaces: namespaces.reduce((flags, name) => flags | CLONE[name], 0),
     ...(options.identity === undefined ? {} : { identity: options.identity }),
     ...(execAt === undefined ? {} : { execAt }),
+    ...(options.group === undefined ? {} : { group: options.group }),
     seccomp:
       execAt === undefined
         ? options.profile.seccomp
@@ -233,7 +241,3 @@ const reap = (addon: Pick<Required<NativeAddon>, 'reapLauncher'>, pid: number, w
   if (addon.reapLauncher(pid) !== 0) return;
   setTimeout(() => reap(addon, pid, Math.min(wait * 2, 1000)), wait).unref();
 };
-
-/** `EACCES` for 13. */
-export const errnoName = (errno: number): string =>
-  Object.entries(constants.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`;

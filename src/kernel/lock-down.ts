@@ -6,8 +6,8 @@ import { closeSync, lstatSync, opendirSync, readdirSync, readlinkSync } from 'no
 import { loadAddon } from '../native/addon.ts';
 import type { NativeAddon } from '../native/addon.ts';
 import type { CompiledLandlock, CompiledProfile } from './compiled.ts';
-import { isWithin } from './grants.ts';
-import { errnoName } from './launcher.ts';
+import { errnoName } from './errno.ts';
+import { isWithin } from './paths.ts';
 
 export interface LockDownThreads {
   /** Threads that existed when the last one had proven its confinement. */

@@ -2,8 +2,7 @@
  * One folder can stand in several places: bind mounts, a file system mounted twice, subvolumes beneath their volume.
  * Landlock follows the path that is walked, so a protected folder must be left out wherever it appears.
  */
-import { join, relative } from 'node:path';
-import { isWithin } from './grants.ts';
+import { isWithin } from './paths.ts';
 
 interface Mount {
   readonly device: string;
@@ -20,25 +19,30 @@ export const parseMounts = (mountinfo: string): readonly Mount[] =>
     return [{ device, root: unescaped(root), point: unescaped(point) }];
   });
 
-const unescaped = (text: string): string =>
+/** As /proc writes paths. */
+export const unescaped = (text: string): string =>
   text.replaceAll(/\\([0-7]{3})/gu, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+
+/** `path`, which lies within `from`, as it stands within `to`. */
+const moved = (path: string, from: string, to: string): string => {
+  const rest = from === '/' ? path : path.slice(from.length);
+  return to === '/' ? rest || '/' : rest === '/' ? to : `${to}${rest}`;
+};
 
 /** The other places where `places` (real paths) can be reached as well. */
 export const aliasesOf = (places: readonly string[], mounts: readonly Mount[]): readonly string[] => {
   const byDevice = Map.groupBy(mounts, ({ device }) => device);
+  if (byDevice.values().every((others) => others.length < 2)) return [];
+  // The deepest mount holds a place; of several on one point the last is the one that is seen.
+  const deepestFirst = mounts.toReversed().sort((a, b) => b.point.length - a.point.length);
   const aliases = new Set<string>();
   for (const place of places) {
-    // The deepest mount holds it; of several on one point the last is the one that is seen.
-    const holder = mounts
-      .filter(({ point }) => isWithin(place, point))
-      .reduce<Mount | undefined>(
-        (best, next) => (best !== undefined && best.point.length > next.point.length ? best : next),
-        undefined,
-      );
-    if (holder === undefined) continue;
-    const inner = join(holder.root, relative(holder.point, place));
-    for (const other of byDevice.get(holder.device) ?? []) {
-      if (isWithin(inner, other.root)) aliases.add(join(other.point, relative(other.root, inner)));
+    const holder = deepestFirst.find(({ point }) => isWithin(place, point));
+    const others = holder === undefined ? [] : (byDevice.get(holder.device) ?? []);
+    if (holder === undefined || others.length < 2) continue;
+    const inner = moved(place, holder.point, holder.root);
+    for (const other of others) {
+      if (isWithin(inner, other.root)) aliases.add(moved(inner, other.root, other.point));
     }
   }
   for (const place of places) aliases.delete(place);

@@ -24,6 +24,22 @@ export interface Orders {
   /** Where the arguments of the one permitted execve will stand; see `seal-exec.ts`. */
   readonly execAt?: readonly [bigint, bigint, bigint];
   readonly seccomp: Uint8Array;
+  readonly group?: GroupOrders;
+}
+
+/** Files of the control groups of one command; see `group.ts`. */
+export interface GroupOrders {
+  /** The folder of a v2 group: the command is born in it. */
+  readonly into?: string;
+  /** Files of v1 groups, each of which moves who writes to it. */
+  readonly join: readonly string[];
+  /** Changes when a fork was refused. */
+  readonly wake?: string;
+  /** Counts in a line `oom_kill <n>`. */
+  readonly oom?: string;
+  readonly kill?: string;
+  /** Resident memory is bounded by the kernel: nobody need add it up. */
+  readonly holdsMemory: boolean;
 }
 
 const KIND = {
@@ -41,6 +57,11 @@ const KIND = {
   identity: 12,
   watch: 13,
   execAt: 14,
+  groupInto: 15,
+  groupJoin: 16,
+  groupWake: 17,
+  groupOom: 18,
+  groupKill: 19,
 } as const;
 
 const RLIMIT_CPU = 0;
@@ -86,6 +107,19 @@ export const encodeOrders = (orders: Orders): Buffer => {
   if (orders.identity) own.add(KIND.identity, words32(orders.identity.uid, orders.identity.gid));
   if (orders.execAt) own.add(KIND.execAt, words64(...orders.execAt));
 
+  if (orders.group) {
+    const { into, join, wake, oom, kill } = orders.group;
+    if (into !== undefined) own.add(KIND.groupInto, text(into));
+    for (const file of join) own.add(KIND.groupJoin, text(file));
+    if (wake !== undefined) own.add(KIND.groupWake, text(wake));
+    if (oom !== undefined) own.add(KIND.groupOom, text(oom));
+    if (kill !== undefined) own.add(KIND.groupKill, text(kill));
+  }
+  const { limits } = orders.profile;
+  const microseconds = Math.ceil((limits.cpuSeconds ?? 0) * 1_000_000);
+  const memory = orders.group?.holdsMemory === true ? 0 : (limits.memoryMb ?? 0) * MIB;
+  own.add(KIND.watch, words64(memory, limits.pids ?? 0, microseconds));
+
   const shared = encodeProfile(orders);
   const size = Buffer.from(Uint32Array.of(own.size + shared.length).buffer);
   return Buffer.concat([MAGIC, size, ...own.parts, shared]);
@@ -113,8 +147,6 @@ const encodeProfile = ({ profile, namespaces }: Pick<Orders, 'profile' | 'namesp
   // SIGXCPU at the limit, SIGKILL a second later: for one process. The launcher adds up the whole tree.
   if (limits.cpuSeconds !== undefined) limit(RLIMIT_CPU, limits.cpuSeconds, limits.cpuSeconds + 1);
   limit(RLIMIT_MSGQUEUE, 0, 0);
-  const microseconds = Math.ceil((limits.cpuSeconds ?? 0) * 1_000_000);
-  records.add(KIND.watch, words64((limits.memoryMb ?? 0) * MIB, limits.pids ?? 0, microseconds));
   for (const path of writableIn(profile)) records.add(KIND.writable, text(path));
   const bytes = Buffer.concat(records.parts);
   known.set(namespaces, bytes);

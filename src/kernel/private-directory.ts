@@ -2,11 +2,12 @@
  * TMPDIR and HOME of a command: its own, 0700, emptied when it has ended. The paths are those of a slot that the next
  * command uses again, so that a profile compiled for them is compiled once.
  */
-import { chmodSync, chownSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Identity } from './orders.ts';
+import { isAbandoned, ownPrefix } from './owner.ts';
 
 export interface PrivateDirectories {
   /** Holds the two others: what a profile grants as ${TMP}. */
@@ -50,14 +51,10 @@ export const claimPrivateDirectories = (identity?: Identity): PrivateDirectories
   };
 };
 
-/** `tappass-<pid namespace>-<pid>-…`: another process can tell whether its owner lives. */
-const prefixOf = (namespace: string, pid: number | string): string => `tappass-${namespace}-${pid}-`;
-
 const openRoot = (): string => {
   const parent = tmpdir();
-  const namespace = pidNamespace();
-  if (namespace !== undefined) sweep(parent, namespace);
-  const made = mkdtempSync(join(parent, prefixOf(namespace ?? 'x', process.pid)));
+  sweep(parent);
+  const made = mkdtempSync(join(parent, ownPrefix()));
   process.once('exit', () => {
     try {
       rmSync(made, { recursive: true, force: true });
@@ -68,19 +65,10 @@ const openRoot = (): string => {
   return made;
 };
 
-const pidNamespace = (): string | undefined => {
-  try {
-    return /\[(\d+)\]/u.exec(readlinkSync('/proc/self/ns/pid'))?.[1];
-  } catch {
-    return undefined;
-  }
-};
-
 /** Removes what processes of ours that were killed have left behind. */
-const sweep = (parent: string, namespace: string): void => {
+const sweep = (parent: string): void => {
   for (const name of readdirSync(parent)) {
-    const pid = new RegExp(`^tappass-${namespace}-(\\d+)-`, 'u').exec(name)?.[1];
-    if (pid === undefined || isAlive(Number(pid))) continue;
+    if (!isAbandoned(name)) continue;
     const path = join(parent, name);
     try {
       const stat = lstatSync(path);
@@ -88,14 +76,5 @@ const sweep = (parent: string, namespace: string): void => {
     } catch {
       // Swept by another process at the same moment, or not ours to remove.
     }
-  }
-};
-
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 };

@@ -1,14 +1,15 @@
 /** What this host can enforce, found by doing it: each layer is put on a child, which then tries what the layer forbids. */
-import { existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
-import { join } from 'node:path';
 import { loadAddon, nativeFile } from '../native/addon.ts';
 import { attemptInside, attemptOutside, compileFor, type Attempted } from './attempt.ts';
 import { capture } from './capture.ts';
 import type { CompiledProfile, Namespace } from './compiled.ts';
 import { cureFor, type AbilityName, type HostFacts } from './cures.ts';
+import { groupPlan } from './group-plan.ts';
 import { hostAbilities } from './host.ts';
-import { errnoName, launch } from './launcher.ts';
+import { errnoName } from './errno.ts';
+import { launch } from './launcher.ts';
 import { compileSeccomp, SYSCALL_TABLES } from './seccomp.ts';
 import { openStage, type Stage } from './stage.ts';
 
@@ -239,26 +240,7 @@ const namespaceHolds = async (program: string, stage: Stage, name: Namespace): P
 };
 
 const cgroupHolds = (): Found => {
-  const own = /^0::(.*)$/mu.exec(readText('/proc/self/cgroup') ?? '')?.[1];
-  const root = existsSync('/sys/fs/cgroup/cgroup.controllers') ? '/sys/fs/cgroup' : '/sys/fs/cgroup/unified';
-  if (own === undefined) return { works: false, found: 'this process is in no cgroup v2' };
-  const child = join(root, own, `tappass-probe-${String(process.pid)}`);
-  try {
-    mkdirSync(child);
-  } catch (error) {
-    return {
-      works: false,
-      found: `no cgroup can be made beneath ${own} (${(error as NodeJS.ErrnoException).code ?? ''})`,
-    };
-  }
-  const controllers = (readText(join(child, 'cgroup.controllers')) ?? '').split(' ');
-  const works =
-    controllers.includes('memory') && controllers.includes('pids') && existsSync(join(child, 'cgroup.kill'));
-  rmdirSync(child);
-  return {
-    works,
-    found: works
-      ? 'a cgroup with memory and pids was made'
-      : `a cgroup was made, with the controllers: ${controllers.join(' ') || 'none'}`,
-  };
+  const { places, found } = groupPlan();
+  const works = (['pids', 'memory'] as const).every((held) => places.some(({ holds }) => holds.includes(held)));
+  return { works, found: places.length === 0 ? found : `groups were made (${found})` };
 };

@@ -1,7 +1,7 @@
 /** The profile as its files are now, or as they last were when they were good: what each command asks before it starts. */
 import { channel } from 'node:diagnostics_channel';
 import { stampOf } from './grants.ts';
-import { loadProfile, type LoadedProfile } from './profile-files.ts';
+import { isBuiltIn, loadProfile, type LoadedProfile } from './profile-files.ts';
 
 export type ProfileNotice =
   | { readonly kind: 'reloaded'; readonly profile: string; readonly files: readonly string[] }
@@ -20,6 +20,7 @@ const stampsOf = ({ files }: LoadedProfile): string => files.map(stampOf).join()
  * `tappass:profile`. Throws TapPassConfigError when there is no good one.
  */
 export const currentProfile = (nameOrPath: string): LoadedProfile => {
+  if (isBuiltIn(nameOrPath)) return loadProfile(nameOrPath);
   const last = lastGood.get(nameOrPath);
   const stamp = last === undefined ? '' : stampsOf(last.loaded);
   if (last !== undefined && stamp === last.stamp) return last.loaded;

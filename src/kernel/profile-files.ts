@@ -1,5 +1,5 @@
 /** Profiles by name or path: the built-in ones, and a user's own files. */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { dirname, extname, join, resolve } from 'node:path';
 import { TapPassConfigError } from '../model/errors.ts';
 import { narrows } from '../model/tier.ts';
@@ -18,15 +18,26 @@ export interface LoadedProfile {
   readonly files: readonly string[];
 }
 
+/**
+ * What this package ships. Held against the schema where they are made (test/kernel/profile.test.ts) and not again in
+ * each process, where that would be most of the time that `secure()` takes. No other file is excused from it, whatever
+ * its name and wherever it stands.
+ */
+const BUILT_IN = ['common', 'foundation', 'isolate-guest', 'isolate-host', 'observer', 'standard', 'worker'] as const;
+const builtInFiles: ReadonlyMap<string, string> = new Map(
+  BUILT_IN.map((name) => [name, join(builtInFolder, `${name}.json`)]),
+);
+const trusted: ReadonlySet<string> = new Set(builtInFiles.values());
+
 /** Names of the built-in profiles that can be run, in alphabetical order. */
 export const builtInProfiles = (): readonly string[] =>
-  readdirSync(builtInFolder)
-    .filter((file) => file.endsWith('.json') && !file.endsWith('.schema.json'))
-    .map((file) => file.slice(0, -'.json'.length))
-    .filter((name) => loadProfile(name).profile.tier !== undefined)
-    .sort();
+  BUILT_IN.filter((name) => loadProfile(name).profile.tier !== undefined);
+
+/** By name only: it is read once in the life of a process. */
+export const isBuiltIn = (name: string): boolean => builtInFiles.has(name);
 
 const builtIn = new Map<string, LoadedProfile>();
+const builtInDocuments = new Map<string, ProfileDocument>();
 
 /**
  * `nameOrPath`: the name of a built-in profile, or a path (it contains a `/` or ends in `.json`). Throws
@@ -55,7 +66,7 @@ export const loadProfile = (nameOrPath: string): LoadedProfile => {
   }
   requireTierAbove(chain, files);
   const loaded = { profile: joinProfiles(chain), files };
-  if (files.every((each) => dirname(each) === builtInFolder)) builtIn.set(nameOrPath, loaded);
+  if (isBuiltIn(nameOrPath)) builtIn.set(nameOrPath, loaded);
   return loaded;
 };
 
@@ -63,10 +74,9 @@ export const loadProfile = (nameOrPath: string): LoadedProfile => {
 const requireTierAbove = (chain: readonly ProfileDocument[], files: readonly string[]): void => {
   const [document] = chain;
   const tier = document?.tier;
-  if (tier === undefined || dirname(files[0] ?? '') === builtInFolder) return;
+  if (tier === undefined || trusted.has(files[0] ?? '')) return;
   const keeps = chain.some(
-    (each, index) =>
-      dirname(files[index] ?? '') === builtInFolder && each.tier !== undefined && narrows(tier, each.tier),
+    (each, index) => trusted.has(files[index] ?? '') && each.tier !== undefined && narrows(tier, each.tier),
   );
   if (!keeps) {
     throw invalid(
@@ -81,6 +91,15 @@ const fileOf = (nameOrPath: string, from: string): string =>
     : join(builtInFolder, `${nameOrPath}.json`);
 
 const readDocument = (file: string): ProfileDocument => {
+  const known = builtInDocuments.get(file);
+  if (known !== undefined) return known;
+  if (!trusted.has(file)) return parseProfile(readJson(file), file);
+  const document = readJson(file) as ProfileDocument;
+  builtInDocuments.set(file, document);
+  return document;
+};
+
+const readJson = (file: string): unknown => {
   let text: string;
   try {
     const { size } = statSync(file);
@@ -92,16 +111,14 @@ const readDocument = (file: string): ProfileDocument => {
     const hint = dirname(file) === builtInFolder ? '; `tappass profile list` names the built-in ones' : '';
     throw invalid(`Expected a sandbox profile at ${file}, which cannot be read${hint}`, cause);
   }
-  let value: unknown;
   try {
-    value = JSON.parse(text);
+    return JSON.parse(text) as unknown;
   } catch (cause) {
     throw invalid(
       `Expected JSON in ${file}, got text that does not parse: ${cause instanceof Error ? cause.message : ''}`,
       cause,
     );
   }
-  return parseProfile(value, file);
 };
 
 const invalid = (message: string, cause?: unknown): TapPassConfigError =>

@@ -2,7 +2,7 @@
 import { closeSync, constants, accessSync, openSync, readSync, realpathSync, statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { findProgram } from './commands.ts';
-import { isWithin } from './grants.ts';
+import { isWithin } from './paths.ts';
 
 export type Program = { readonly path: string; readonly real: string } | ProgramFault;
 
@@ -20,14 +20,13 @@ export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/
  * command's own files stand, and a planted `git` there is not git.
  */
 export const cleanPath = (path: string | undefined, workspace: string): string =>
-  (path ?? DEFAULT_PATH)
-    .split(':')
+  [...new Set((path ?? DEFAULT_PATH).split(':'))]
     .filter((entry) => isAbsolute(entry) && !isWithin(realOr(entry), workspace))
     .join(':') || DEFAULT_PATH;
 
 const realOr = (path: string): string => {
   try {
-    return realpathSync(path);
+    return realpathSync.native(path);
   } catch {
     return resolve(path);
   }

@@ -91,8 +91,9 @@ export const compileSeccomp = (policy: SyscallPolicy, architecture: Architecture
   return program.bytes();
 };
 
+const UNKNOWN: Handler = { clauses: [], verdict: 'ENOSYS' };
+
 const handlersOf = (policy: SyscallPolicy, architecture: Architecture, newest: number): readonly Handler[] => {
-  const names = new Map(Object.entries(SYSCALL_TABLES[architecture]).map(([name, number]) => [number, name]));
   const rulesByName = new Map<string, SyscallRule[]>();
   for (const rule of policy.rules) {
     for (const name of rule.calls) {
@@ -101,20 +102,27 @@ const handlersOf = (policy: SyscallPolicy, architecture: Architecture, newest: n
       else rules.push(rule);
     }
   }
-  return Array.from({ length: newest + 1 }, (_, number): Handler => {
-    const name = names.get(number);
-    // A hole in the numbering is a call of another time: what an unknown newer number gets.
-    if (name === undefined) return { clauses: [], verdict: 'ENOSYS' };
-    const rules = rulesByName.get(name) ?? [];
-    const final = rules.findIndex((rule) => rule.when === undefined || rule.when.length === 0);
-    return final === -1
-      ? { clauses: rules, verdict: policy.fallback }
-      : { clauses: rules.slice(0, final), verdict: rules[final]?.action ?? policy.fallback };
-  });
+  const unnamed: Handler = { clauses: [], verdict: policy.fallback };
+  // A hole in the numbering is a call of another time: what an unknown newer number gets.
+  const handlers = Array.from({ length: newest + 1 }, () => UNKNOWN);
+  for (const [name, number] of Object.entries(SYSCALL_TABLES[architecture])) {
+    const rules = rulesByName.get(name);
+    handlers[number] = rules === undefined ? unnamed : handlerOf(rules, policy);
+  }
+  return handlers;
+};
+
+const handlerOf = (rules: readonly SyscallRule[], policy: SyscallPolicy): Handler => {
+  const final = rules.findIndex((rule) => rule.when === undefined || rule.when.length === 0);
+  return final === -1
+    ? { clauses: rules, verdict: policy.fallback }
+    : { clauses: rules.slice(0, final), verdict: rules[final]?.action ?? policy.fallback };
 };
 
 const keyOf = (handler: Handler): string =>
-  JSON.stringify([handler.clauses.map(({ when, action }) => [when, action]), handler.verdict]);
+  handler.clauses.length === 0
+    ? handler.verdict
+    : JSON.stringify([handler.clauses.map(({ when, action }) => [when, action]), handler.verdict]);
 
 interface Range {
   readonly from: number;

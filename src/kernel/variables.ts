@@ -1,6 +1,6 @@
 /** What the variables of a profile stand for, and which folders may be a workspace. */
 import { isAbsolute, join } from 'node:path';
-import { isDirectory, isWithin, realOrUndefined } from './grants.ts';
+import { isDirectory, isWithin, realOrUndefined } from './paths.ts';
 import { profileFault } from './profile.ts';
 
 export interface ProfileVariables {

@@ -10,6 +10,8 @@ export interface Grant<E extends Effect = Effect> {
   readonly callId: string;
   /** Milliseconds since the epoch after which the broker refuses. */
   readonly expiresAt: number;
+  /** The effect was allowed because it loses no rows (`db=safe_write`): the broker holds the database to it. */
+  readonly keepsRows: boolean;
 }
 
 /** Made from an allow only; a denied decision yields none. */
@@ -18,9 +20,10 @@ export const grantFor = <E extends Effect>(
   effect: E,
   callId: string,
   expiresAt: number,
+  keepsRows = false,
 ): Grant<E> | undefined => {
   if (!decision.allowed) return undefined;
-  const grant: Grant<E> = Object.freeze({ effect, callId, expiresAt });
+  const grant: Grant<E> = Object.freeze({ effect, callId, expiresAt, keepsRows });
   granted.add(grant);
   return grant;
 };

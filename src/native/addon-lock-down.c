@@ -13,8 +13,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/futex.h>
 #include <linux/seccomp.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -37,6 +37,8 @@ static struct {
 	pid_t tids[MOST_THREADS];
 	atomic_bool answered[MOST_THREADS];
 	atomic_size_t count;
+	/* Grows with each answer; whoever waits for one sleeps on it. */
+	_Atomic uint32_t answers;
 } asked;
 
 static struct {
@@ -87,6 +89,8 @@ static void answer(void)
 	for (size_t i = 0; i < atomic_load(&asked.count); i++)
 		if (asked.tids[i] == self)
 			atomic_store(&asked.answered[i], true);
+	atomic_fetch_add(&asked.answers, 1);
+	syscall(SYS_futex, &asked.answers, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 static void on_signal(int signal)
@@ -151,18 +155,23 @@ static int find_new(DIR *tasks)
 	return added;
 }
 
-/* Until each has answered or has ended. */
+/* Until each has answered or has ended. Asleep, not spinning: on a busy machine the threads that are waited for need this
+ * very processor. Not for long, since a thread that has ended wakes nobody. */
 static int await_answers(size_t from, int32_t *culprit)
 {
 	const uint64_t deadline = now_us() + DEADLINE_MS * 1000;
 	for (size_t i = from; i < atomic_load(&asked.count); i++) {
-		while (!atomic_load(&asked.answered[i])) {
+		for (;;) {
+			const uint32_t seen = atomic_load(&asked.answers);
+			if (atomic_load(&asked.answered[i]))
+				break;
 			*culprit = asked.tids[i];
 			if (syscall(SYS_tgkill, getpid(), asked.tids[i], 0) < 0 && errno == ESRCH)
 				break;
 			if (now_us() > deadline)
 				return -ETIMEDOUT;
-			sched_yield();
+			const struct timespec most = { .tv_nsec = 2000000 };
+			syscall(SYS_futex, &asked.answers, FUTEX_WAIT_PRIVATE, seen, &most, NULL, 0);
 		}
 	}
 	return atomic_load(&order.error);

@@ -2,6 +2,14 @@
 export interface KernelCalls {
   /** The newest Landlock ABI that the kernel speaks; `-ENOSYS` not built, `-EOPNOTSUPP` not enabled at boot. */
   landlockAbi(): number;
+  /** `st_mode` of what `path` leads to. */
+  fileMode(path: string): number;
+  /** Where `path` leads to; `undefined` when nowhere. */
+  realPath(path: string): string | undefined;
+  /** Whether the extended attribute is there with the value `1`. */
+  hasAttribute(path: string, name: string): boolean;
+  /** Files and folders in `folder`, to that depth and without following links, that lack one of the mode bits. */
+  findWithoutMode(folder: string, depth: number, fileBits: number, folderBits: number): readonly string[];
   /**
    * Starts the launcher at `path`. `stdio` holds three descriptors to pass on, -1 for a new pipe. Fills `results` with
    * pid, control socket, and our ends of the pipes (-1 where a descriptor was passed on).

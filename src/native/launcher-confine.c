@@ -161,12 +161,14 @@ static _Noreturn void step_failed(int errors, enum step step, int error, uint32_
 }
 
 /* The first process of the command. `errors` closes by itself when the program has been started. */
-void become_command(const struct orders *orders, int errors, pid_t supervisor)
+void become_command(const struct orders *orders, const struct groups *groups, int errors, pid_t supervisor)
 {
 	int failed;
 	enum step step;
 	uint32_t index;
 	close(CONTROL_FD);
+	if ((failed = join_groups(orders, groups)) < 0)
+		step_failed(errors, STEP_GROUP, failed, 0);
 	if (setsid() < 0)
 		step_failed(errors, STEP_SESSION, -errno, 0);
 	if ((failed = close_on_exec_from(3)) < 0)

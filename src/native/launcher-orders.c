@@ -24,6 +24,11 @@ enum kind {
 	KIND_IDENTITY,
 	KIND_WATCH,
 	KIND_EXEC_AT,
+	KIND_GROUP_INTO,
+	KIND_GROUP_JOIN,
+	KIND_GROUP_WAKE,
+	KIND_GROUP_OOM,
+	KIND_GROUP_KILL,
 };
 
 enum { MAGIC = 0x314c5054, MOST_BYTES = 8 * 1024 * 1024 };
@@ -138,6 +143,16 @@ static bool take(struct orders *to, uint32_t kind, char *payload, uint32_t size)
 		to->most_pids = words[1];
 		to->cpu_us = words[2];
 		return true;
+	case KIND_GROUP_INTO:
+		return to->into == NULL && (to->into = text_of(payload, size)) != NULL;
+	case KIND_GROUP_JOIN:
+		return to->join_count < MOST_GROUPS && (to->join[to->join_count++] = text_of(payload, size)) != NULL;
+	case KIND_GROUP_WAKE:
+		return to->wake == NULL && (to->wake = text_of(payload, size)) != NULL;
+	case KIND_GROUP_OOM:
+		return to->oom == NULL && (to->oom = text_of(payload, size)) != NULL;
+	case KIND_GROUP_KILL:
+		return to->kill == NULL && (to->kill = text_of(payload, size)) != NULL;
 	case KIND_EXEC_AT:
 		return take_numbers(to->exec_at, sizeof(to->exec_at), payload, size);
 	}

@@ -21,9 +21,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WATCH_MS = 25 };
+/* Between two looks: by the clock, and when the kernel says that a fork was refused. */
+enum { WATCH_MS = 25, WAKE_MS = 5 };
 
 static struct orders orders;
+static struct groups groups = { .into = -1, .wake = -1, .oom = -1, .kill = -1 };
 static uint32_t namespaces_held;
 
 static void report(const struct report_record *record)
@@ -78,6 +80,7 @@ static enum reaped reap(const struct supervised *state, int *status)
 
 static _Noreturn void finish(const struct supervised *state, int status)
 {
+	kill_group(&groups);
 	const uint32_t killed = kill_tree(namespaces_held & CLONE_NEWPID);
 	struct rusage usage;
 	getrusage(RUSAGE_CHILDREN, &usage);
@@ -99,6 +102,7 @@ static _Noreturn void put_an_end(struct supervised *state, enum reason reason)
 	int status = SIGKILL;
 	if (state->reason == REASON_NONE)
 		state->reason = reason;
+	kill_group(&groups);
 	kill(state->command, SIGKILL);
 	kill(-state->command, SIGKILL);
 	waitpid(state->command, &status, 0);
@@ -152,6 +156,10 @@ static void watch(struct supervised *state)
 {
 	struct tree_usage usage = { .most_pids = orders.most_pids };
 	struct rusage ended;
+	if (was_out_of_memory(&groups))
+		put_an_end(state, REASON_MEMORY);
+	if (!orders.memory_bytes && !orders.most_pids && !orders.cpu_us)
+		return;
 	if (walk_tree(0, &usage) > orders.most_pids && orders.most_pids)
 		put_an_end(state, REASON_PIDS);
 	getrusage(RUSAGE_CHILDREN, &ended);
@@ -165,7 +173,7 @@ static void watch(struct supervised *state)
 
 static _Noreturn void supervise(struct supervised *state)
 {
-	const bool watches = orders.memory_bytes || orders.most_pids || orders.cpu_us;
+	const bool watches = orders.memory_bytes || orders.most_pids || orders.cpu_us || groups.oom >= 0;
 	bool more_dead = false;
 	for (uint64_t watched = now_ms();;) {
 		/* By the clock, not when nothing happens: a fork bomb is a flood of SIGCHLD. */
@@ -173,12 +181,13 @@ static _Noreturn void supervise(struct supervised *state)
 			watch(state);
 			watched = now_ms();
 		}
-		struct pollfd ready[3] = {
+		struct pollfd ready[4] = {
 			{ .fd = CONTROL_FD, .events = POLLIN },
 			{ .fd = state->signals, .events = POLLIN },
 			{ .fd = state->errors, .events = POLLIN },
+			{ .fd = groups.wake, .events = POLLPRI },
 		};
-		const int count = poll(ready, 3, more_dead ? 0 : watches ? WATCH_MS : -1);
+		const int count = poll(ready, 4, more_dead ? 0 : watches ? WATCH_MS : -1);
 		if (count < 0 && errno != EINTR)
 			put_an_end(state, REASON_PARENT);
 		if (count > 0 && ready[2].revents)
@@ -191,12 +200,22 @@ static _Noreturn void supervise(struct supervised *state)
 			if (reaped == REAPED_COMMAND) {
 				if (state->errors >= 0)
 					take_errors(state);
+				if (was_out_of_memory(&groups))
+					state->reason = REASON_MEMORY;
 				finish(state, status);
 			}
 			more_dead = reaped == REAPED_SOME;
 		}
 		if (count > 0 && ready[0].revents)
 			take_control(state);
+		/* The kernel has just refused a fork: that many processes are there now, however short they live. */
+		if (count > 0 && ready[3].revents & POLLPRI) {
+			take_wake(&groups);
+			if (now_ms() - watched >= WAKE_MS) {
+				watch(state);
+				watched = now_ms();
+			}
+		}
 	}
 }
 
@@ -221,12 +240,12 @@ static _Noreturn void run(void)
 	const int priority = getpriority(PRIO_PROCESS, 0);
 	setpriority(PRIO_PROCESS, 0, priority - 10);
 	const pid_t self = getpid();
-	state.command = fork();
+	state.command = fork_into_group(&groups);
 	if (state.command < 0)
-		fail(STEP_FORK, -errno, 0);
+		fail(groups.into < 0 ? STEP_FORK : STEP_GROUP, -errno, 0);
 	if (state.command == 0) {
 		setpriority(PRIO_PROCESS, 0, priority);
-		become_command(&orders, errors[1], self);
+		become_command(&orders, &groups, errors[1], self);
 	}
 	close(errors[1]);
 	/* The command's pipes must end when the command does. */
@@ -250,6 +269,9 @@ int main(void)
 	failed = read_orders(CONTROL_FD, &orders);
 	if (failed)
 		fail(STEP_ORDERS, failed, 0);
+	failed = open_groups(&orders, &groups);
+	if (failed)
+		fail(STEP_GROUP, failed, 0);
 
 	if (orders.namespaces) {
 		failed = enter_namespaces(orders.namespaces);

@@ -29,6 +29,7 @@ enum step {
 	STEP_LANDLOCK,
 	STEP_SECCOMP,
 	STEP_EXEC,
+	STEP_GROUP,
 };
 
 enum report { REPORT_FAILED = 1, REPORT_STARTED, REPORT_ENDED };
@@ -54,7 +55,7 @@ struct limit_order {
 	uint64_t hard;
 };
 
-enum { MOST_STRINGS = 65536, MOST_RULES = 4096, MOST_LIMITS = 16 };
+enum { MOST_STRINGS = 65536, MOST_RULES = 4096, MOST_LIMITS = 16, MOST_GROUPS = 4 };
 
 struct path_order {
 	uint64_t access;
@@ -89,7 +90,28 @@ struct orders {
 	uint32_t uid, gid;
 	uint64_t memory_bytes, most_pids, cpu_us;
 	uint64_t exec_at[3];
+	/* Files of the control groups that were made for the command; which they are is decided by the parent. */
+	const char *into, *join[MOST_GROUPS], *wake, *oom, *kill;
+	size_t join_count;
 };
+
+/* The same files, opened before a namespace or a mount can hide them; -1 where there is none. */
+struct groups {
+	/* A v2 group to be born in. */
+	int into;
+	/* Files of v1 groups to be written to: they have no other way, and it can take a grace period of RCU (milliseconds). */
+	int join[MOST_GROUPS];
+	/* Changes when the limit on processes was met; counts the processes that were killed for memory; kills them all. */
+	int wake, oom, kill;
+};
+int open_groups(const struct orders *orders, struct groups *groups);
+/* fork(2), with the child in the v2 group from its first instruction. */
+pid_t fork_into_group(const struct groups *groups);
+/* Moves the calling process: from here on it, and what it starts, counts. */
+int join_groups(const struct orders *orders, const struct groups *groups);
+void take_wake(const struct groups *groups);
+bool was_out_of_memory(const struct groups *groups);
+void kill_group(const struct groups *groups);
 
 /* Reads and checks one set of orders from `fd`. 0, or -errno: nothing half-read is ever acted on. */
 int read_orders(int fd, struct orders *orders);
@@ -104,7 +126,7 @@ struct step_failure {
 	uint32_t index;
 };
 /* In the forked child. `errors` gets a step_failure, or closes by itself when the program has been started. */
-_Noreturn void become_command(const struct orders *orders, int errors, pid_t supervisor);
+_Noreturn void become_command(const struct orders *orders, const struct groups *groups, int errors, pid_t supervisor);
 
 struct tree_usage {
 	uint64_t memory_bytes;

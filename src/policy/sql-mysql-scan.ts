@@ -5,7 +5,7 @@
 
 export interface MysqlScan {
   readonly refusal?: string;
-  /** Each statement's words and marks in lower case; a string or quoted name is `?`. */
+  /** Each statement's words and marks in lower case; a string or quoted name begins with `?`. */
   readonly statements: readonly (readonly string[])[];
 }
 
@@ -28,8 +28,8 @@ const refusalOf = (token: string): string | undefined => {
 
 export const scanMysql = (text: string, maxCharacters = 100_000): MysqlScan => {
   const refuse = (refusal: string): MysqlScan => ({ refusal, statements: [] });
-  if (text.length > maxCharacters) return refuse(`the text has more than ${maxCharacters} characters`);
-  if (text.includes('\0')) return refuse('the text contains a NUL character');
+  if (text.length > maxCharacters) return refuse(`more than ${maxCharacters} characters`);
+  if (text.includes('\0')) return refuse('a NUL character');
   const statements: string[][] = [[]];
   let depth = 0;
   for (const [token] of text.matchAll(TOKEN)) {
@@ -38,9 +38,9 @@ export const scanMysql = (text: string, maxCharacters = 100_000): MysqlScan => {
     if (token.startsWith('/*') || token.startsWith('--')) continue;
     if (token === '(') depth++;
     if (token === ')') depth--;
-    if (depth > 100) return refuse('the text nests more than 100 levels');
+    if (depth > 100) return refuse('more than 100 levels of brackets');
     if (token === ';') statements.push([]);
-    else statements.at(-1)?.push(/^['"`]/u.test(token) ? '?' : token.toLowerCase());
+    else statements.at(-1)?.push(/^['"`]/u.test(token) ? `?${token.slice(1, -1).toLowerCase()}` : token.toLowerCase());
   }
   return { statements: statements.filter((words) => words.length > 0) };
 };

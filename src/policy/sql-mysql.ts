@@ -1,6 +1,7 @@
 /**
  * Judges MySQL and MariaDB text: scanned for what is read differently, parsed by a maintained parser, and held to a list
- * of statement kinds and functions. There is no engine to hold it against here: it is stricter than the judge of PostgreSQL.
+ * of statement kinds and functions. Held against MariaDB by `test/bench/mysql-differential.ts`; stricter than the judge of
+ * PostgreSQL, as it knows words where that one knows nodes.
  */
 import type { SqlAccess, SqlDecision, SqlOptions, SqlStatement } from '../model/sql.ts';
 import { scanMysql } from './sql-mysql-scan.ts';
@@ -22,7 +23,7 @@ const KINDS: Readonly<Record<string, SqlAccess>> = {
 
 /** Words that stand before a bracket without calling anything. */
 const KEYWORDS =
-  'all and any as between by case cross distinct distinctrow else except exists from full group having if ignore in inner ' +
+  'all and any as between by case columns cross distinct distinctrow else except exists from full group having if ignore in inner ' +
   'insert intersect into is join lateral left like limit natural not null offset on or order outer over partition rank ' +
   'recursive regexp right rlike rollup row rows select set some straight_join then union update using value values when ' +
   'where window with xor key';
@@ -59,26 +60,37 @@ interface Fault {
   readonly reason: string;
 }
 
+/** True where a name and the bracket behind it call nothing: `INSERT INTO t (a)`, `WITH x (a) AS (…)`, `AS d (a, b)`. */
+const namesColumns = (words: readonly string[], index: number, verb: string): boolean => {
+  const into = words[index - 1] === '.' ? index - 3 : index - 1;
+  if (verb === 'insert' && words[into] === 'into') return true;
+  let end = index + 2;
+  while (words[end + 1] === ',') end += 2;
+  if (words[end + 1] !== ')' || words.slice(index + 2, end + 1).some((word) => word === '(' || word === ')'))
+    return false;
+  const before = words[index - 1] ?? '';
+  return (
+    before === 'as' ||
+    (['with', 'recursive', ','].includes(before) && words[end + 2] === 'as' && words[end + 3] === '(')
+  );
+};
+
 const wordFault = (words: readonly string[], verb: string, own: ReadonlySet<string>): Fault | undefined => {
   for (const [index, word] of words.entries()) {
     const next = words[index + 1];
     if (DENIED_WORDS.has(word)) return { code: 'sql.verb-denied', reason: `${word.toUpperCase()} is not allowed` };
-    if (word === 'into' && verb !== 'insert') return { code: 'sql.select-into', reason: 'SELECT INTO is not allowed' };
-    if (next !== '(' || !/^(?:\?|[@\w$\u0080-\uffff]+)$/u.test(word)) continue;
-    // The table of `INSERT INTO t (…)`, the columns of `WITH x (…)` and of an alias are names before a bracket.
-    const before = words[index - 1];
-    const named =
-      (before === 'into' && verb === 'insert') ||
-      before === 'with' ||
-      before === 'recursive' ||
-      before === ',' ||
-      before === 'as';
-    const qualified = before === '.' && !(verb === 'insert' && words[index - 3] === 'into');
-    if (named && !qualified && !DANGEROUS.test(word) && ((before !== ',' && before !== 'as') || words.includes('with')))
-      continue;
-    if (before === '.' && !qualified) continue;
+    if (word === 'into' && (verb !== 'insert' || words.indexOf('into') !== index))
+      return { code: 'sql.select-into', reason: 'SELECT INTO is not allowed' };
+    if (word === 'last_insert_id' && next === '(' && words[index + 2] !== ')')
+      return { code: 'sql.function-denied', reason: 'LAST_INSERT_ID with an argument changes the session' };
+    if (next !== '(' || !/^(?:\?[\s\S]*|[@\w$\u0080-\uffff]+)$/u.test(word)) continue;
+    if (namesColumns(words, index, verb)) continue;
+    const qualified = words[index - 1] === '.';
     if (qualified || (!keywords.has(word) && !harmless.has(word) && !own.has(word))) {
-      return { code: 'sql.function-unknown', reason: `the function ${shown(word)} is not known to be harmless` };
+      return {
+        code: 'sql.function-unknown',
+        reason: `the function ${word.startsWith('?') ? '?' : shown(word)} is not known to be harmless`,
+      };
     }
   }
   return undefined;
@@ -106,7 +118,9 @@ const judgeOne = (words: readonly string[], root: unknown, level: JudgedLevel, o
       (word === 'for' && ['update', 'share'].includes(words[index + 1] ?? '')) ||
       (word === 'lock' && words[index + 1] === 'in'),
   );
-  if (locks && access === 'read') access = 'write';
+  // MariaDB's sequences; in its Oracle mode also `s.nextval`.
+  const draws = words.some((word, index) => (word === 'next' && words[index + 1] === 'value') || word === 'nextval');
+  if ((locks || draws) && access === 'read') access = 'write';
   // The parser's kind and the first word must agree: a text that either of them misreads is denied.
   const agrees =
     kind === verb ||
@@ -122,7 +136,10 @@ const judgeOne = (words: readonly string[], root: unknown, level: JudgedLevel, o
   const permitted = access === 'read' || (access === 'write' && level === 'safe_write');
   if (!permitted)
     fault ??= { code: 'sql.verb-denied', reason: `${shown(verb.toUpperCase())} is not allowed by ${LEVELS[level]}` };
-  if (access === 'write' && words.some((word, index) => SYSTEM_SCHEMAS.has(word) && words[index + 1] === '.')) {
+  if (
+    access === 'write' &&
+    words.some((word, index) => words[index + 1] === '.' && SYSTEM_SCHEMAS.has(word.replace(/^\?/u, '')))
+  ) {
     fault ??= { code: 'sql.catalogue-write', reason: 'the statement may change a system schema' };
   }
   fault ??= wordFault(words, verb, own);
@@ -147,7 +164,8 @@ export const mysqlJudge =
     if (!success || roots.length !== statements.length) {
       return denySql('sql.syntax', 'the text does not parse as MySQL');
     }
-    const own = new Set(harmlessFunctions.map((name) => name.toLowerCase()));
+    // What waits, locks or runs text stays denied, whoever calls it harmless.
+    const own = new Set(harmlessFunctions.map((name) => name.toLowerCase()).filter((name) => !DANGEROUS.test(name)));
     const judged = statements.map((words, index) => judgeOne(words, roots[index], level, own));
     const first = judged.find(({ allowed }) => !allowed);
     const mass = statements.filter((words) => words[0] === 'update' && !words.includes('where'));

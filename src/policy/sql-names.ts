@@ -18,6 +18,7 @@ const harmless = new Set(words(HARMLESS_FUNCTIONS));
 const writing = new Set(words(WRITING_FUNCTIONS));
 const denied = new Map<string, string>();
 const attributes = new Map<string, string>();
+const extensions = new Map<string, string>();
 for (const entry of words(DENIED_FUNCTIONS)) {
   const [name = '', mark = ''] = entry.split(':');
   const reason = DENIAL_REASONS[Number.parseInt(mark, 10)] ?? VOLATILE;
@@ -26,6 +27,26 @@ for (const entry of words(DENIED_FUNCTIONS)) {
 }
 const systemTypes = new Set(words(SYSTEM_TYPES));
 const deniedViews = new Set(words(DENIED_VIEWS));
+
+/**
+ * Functions of PostgreSQL's own extensions with the effects that `DENIAL_REASONS` name (contrib of PostgreSQL 18: dblink,
+ * tablefunc, xml2, adminpack, lo, file_fdw's kin), in whichever schema they are installed.
+ */
+for (const [reason, names] of [
+  [
+    'runs SQL text',
+    'dblink dblink_connect dblink_connect_u dblink_exec dblink_open dblink_fetch dblink_close dblink_send_query ' +
+      'dblink_get_result dblink_disconnect dblink_cancel_query crosstab crosstab2 crosstab3 crosstab4 connectby xpath_table',
+  ],
+  [
+    'reads or writes files of the server',
+    'pg_file_read pg_file_write pg_file_rename pg_file_unlink pg_file_sync pg_file_length pg_logdir_ls pg_read_server_files',
+  ],
+  ['reads or writes large objects', 'lo_manage lo_oid'],
+  ['changes statistics', 'pg_stat_statements_reset pg_stat_kcache_reset pg_buffercache_evict'],
+] as const) {
+  for (const name of words(names)) extensions.set(name, reason);
+}
 
 /** A name of one, two or three parts, without the database. */
 export interface SqlName {
@@ -49,26 +70,43 @@ export interface Names {
   operator(name: SqlName): boolean;
 }
 
+/** Everything known of a name, so that most functions take one look. A denial stands, whoever calls it harmless. */
+const verdicts = new Map<string, FunctionVerdict>();
+// `tsquery(x)` is a cast where no function has the name.
+for (const name of [...systemTypes, ...harmless]) verdicts.set(name, 'harmless');
+for (const name of writing) verdicts.set(name, 'writes');
+for (const [name, reason] of [...denied, ...extensions]) verdicts.set(name, Object.freeze({ denied: reason }));
+
+const verdictOf = ({ schema, name }: SqlName): FunctionVerdict | undefined =>
+  schema === undefined || schema === 'pg_catalog' || extensions.has(name) ? verdicts.get(name) : undefined;
+
+/** The first of `harmlessFunctions` that is known to have effects, and what to do. */
+export const harmlessFault = (harmlessFunctions: readonly string[] = []): string | undefined => {
+  for (const text of harmlessFunctions) {
+    const verdict = verdictOf(nameOf(text.split('.')));
+    if (verdict === undefined || verdict === 'harmless' || verdict === 'unknown') continue;
+    const reason = verdict === 'writes' ? 'changes a sequence' : verdict.denied;
+    return `Expected \`harmlessFunctions\` to name functions without effects, got ${text}, which ${reason}: remove it`;
+  }
+  return undefined;
+};
+
 export const namesFor = ({ harmlessFunctions = [], catalogue }: SqlOptions): Names => {
   const own = new Set(harmlessFunctions);
   return {
     function(name) {
+      const known = verdictOf(name);
+      if (known === 'writes' || typeof known === 'object') return known;
       if (own.has(name.text)) return 'harmless';
-      if (name.schema !== undefined && name.schema !== 'pg_catalog') {
-        return catalogue?.harmless.has(name.text) === true ? 'harmless' : 'unknown';
-      }
-      const reason = denied.get(name.name);
-      if (reason !== undefined) return { denied: reason };
-      if (name.schema === undefined && catalogue?.volatile.has(name.name) === true) return { denied: VOLATILE };
-      // `tsquery(x)` is a cast where no function has the name.
-      if (harmless.has(name.name) || systemTypes.has(name.name)) return 'harmless';
-      if (writing.has(name.name)) return 'writes';
-      return name.schema === undefined && catalogue?.harmless.has(name.name) === true ? 'harmless' : 'unknown';
+      if (catalogue === undefined || name.schema === 'pg_catalog') return known ?? 'unknown';
+      if (catalogue.volatile.has(name.text)) return { denied: VOLATILE };
+      return known ?? (catalogue.harmless.has(name.text) ? 'harmless' : 'unknown');
     },
     attribute(name, mayWrite) {
-      if (own.has(name)) return undefined;
       if (writing.has(name)) return mayWrite ? undefined : 'changes a sequence';
-      return attributes.get(name) ?? (catalogue?.volatileAttributes.has(name) === true ? VOLATILE : undefined);
+      const reason = attributes.get(name) ?? extensions.get(name);
+      if (reason !== undefined || own.has(name)) return reason;
+      return catalogue?.volatileAttributes.has(name) === true ? VOLATILE : undefined;
     },
     type(name) {
       if (own.has(name.text)) return true;

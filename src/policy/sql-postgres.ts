@@ -1,7 +1,7 @@
 /** Judges PostgreSQL text: scanned, parsed, walked, statement by statement; the worst wins. */
 import type { Detection } from '../model/decision.ts';
 import type { SqlDecision, SqlOptions } from '../model/sql.ts';
-import { namesFor } from './sql-names.ts';
+import { harmlessFault, namesFor } from './sql-names.ts';
 import type { SqlParser } from './sql-parser.ts';
 import { backslashReading, scanSql } from './sql-scan.ts';
 import { listOf, treeOf } from './sql-tree.ts';
@@ -55,6 +55,8 @@ const syntaxError = (message: string): string => {
 };
 
 export const postgresJudge = (parser: SqlParser, options: SqlOptions): SqlJudge => {
+  const misdeclared = harmlessFault(options.harmlessFunctions);
+  if (misdeclared !== undefined) return () => denySql('sql.config', misdeclared);
   const names = namesFor(options);
   const judge = (text: string, level: JudgedLevel): SqlDecision => {
     const { refusal, ambiguous } = scanSql(text);

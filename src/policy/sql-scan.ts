@@ -42,6 +42,13 @@ const CHAINING = new Set(
 );
 const BRACKET_WEIGHT = 8;
 
+/** By the length and first letter of a word: whether it can be one of those, so that few words are looked up. */
+const CAN_CHAIN = (() => {
+  const can = new Uint8Array(10 * 32);
+  for (const word of [...CHAINING, 'case', 'end']) can[word.length * 32 + (word.charCodeAt(0) & 31)] = 1;
+  return can;
+})();
+
 const kindOf = { other: 0, space: 1, word: 2, digit: 3, operator: 4, quote: 5, open: 6, close: 7, comma: 8 } as const;
 
 const CLASS = (() => {
@@ -145,7 +152,7 @@ export const scanSql = (text: string, limits: SqlLimits = SQL_LIMITS): Scan => {
       do at++;
       while (at < text.length && isWordPart(text, at));
       if (isEscapePrefix(text, start, at)) escapes = true;
-      if (at - start > 1 && at - start < 10) {
+      if (at - start < 10 && CAN_CHAIN[(at - start) * 32 + (text.charCodeAt(start) & 31)] === 1) {
         const word = text.slice(start, at).toLowerCase();
         if (word === 'case') {
           if (deepen(BRACKET_WEIGHT)) return refuse(tooDeep);

@@ -123,8 +123,9 @@ const unrestricted = (seen: SqlDecision): SqlDecision => ({
 export const judgeSql = (
   text: string,
   level: DbFlag,
-  { dialect = 'postgres', ...options }: SqlOptions & { readonly dialect?: string } = {},
+  options: SqlOptions & { readonly dialect?: string } = {},
 ): SqlDecision => {
+  const { dialect = 'postgres' } = options;
   if (typeof text !== 'string') return denySql('sql.not-text', 'Expected the SQL to be a string');
   if (!DB_LEVELS.includes(level)) {
     return denySql('sql.level', `Expected the level to be one of ${DB_LEVELS.join(', ')}`);

@@ -100,7 +100,8 @@ const copyOf = (value: unknown, budget: Budget, depth: number, path: string[], a
       return refuse(
         'arguments.not-data',
         path,
-        `expected data, got a ${typeof value}: pass a value, or declare it as context`,
+        `expected data, got a ${typeof value}: pass a value; what a framework hands over beside the input is passed on to tools ` +
+          'that are objects with `execute`',
       );
     default:
       return refuse('arguments.not-data', path, 'expected data');

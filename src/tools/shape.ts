@@ -59,11 +59,25 @@ const standardValidate = (schema: unknown): ToolShape['validate'] => {
   return (value, options) => validate.call(standard, value, options);
 };
 
-const refuse = (where: string, came: string): never => {
+const ELSEWHERE = 'A tool that runs elsewhere (hosted by a model provider) cannot be governed in this process.';
+
+const refuse = (where: string, came: string, cure = ELSEWHERE): never => {
   throw new TapPassConfigError(
-    `Expected ${where} to be a function or an object with a name, a schema and \`execute\`, got ${came}. ` +
-      'A tool that runs elsewhere (hosted by a model provider) cannot be governed in this process.',
+    `Expected ${where} to be a function or an object with a name, a schema and \`execute\`, got ${came}. ${cure}`,
     { code: 'TAPPASS_CONFIG_TOOL' },
+  );
+};
+
+/** How frameworks run what they have made a tool of. */
+const MADE_BY_FRAMEWORKS = ['invoke', 'runAsync', 'handler', 'func', 'call'] as const;
+
+const refuseWithoutBody = (where: string, tool: Readonly<Record<string, unknown>>): never => {
+  const made = MADE_BY_FRAMEWORKS.find((method) => typeof tool[method] === 'function');
+  if (made === undefined) return refuse(where, 'an object without `execute`');
+  return refuse(
+    where,
+    `a tool that a framework runs by \`${made}\``,
+    'Instead, govern its function first, and make the tool of what comes back.',
   );
 };
 
@@ -91,7 +105,7 @@ export const shapeOf = (tool: unknown, key: string | undefined, where: string): 
   }
   if (!isRecord(tool)) return refuse(where, tool === null ? 'null' : typeof tool);
   const { execute } = tool;
-  if (typeof execute !== 'function') return refuse(where, 'an object without `execute`');
+  if (typeof execute !== 'function') return refuseWithoutBody(where, tool);
   const named = typeof tool['name'] === 'string' && tool['name'] !== '' ? tool['name'] : undefined;
   const name = named ?? key ?? (typeof tool['id'] === 'string' ? tool['id'] : '');
   if (name === '') return refuse(where, 'an object without a name');

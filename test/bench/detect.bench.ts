@@ -33,6 +33,8 @@ const SAME: Readonly<Record<string, string>> = {
   PHONE_LANDLINE: 'PHONE_NUMBER',
   IPV4: 'IP_ADDRESS',
   IPV6: 'IP_ADDRESS',
+  STREET_ADDRESS: 'ADDRESS',
+  NAME: 'PERSON',
   US_SOCIAL_SECURITY: 'SSN',
 };
 const typeOf = (type: string): string => SAME[type] ?? type;
@@ -43,11 +45,14 @@ interface Score {
   hit: number;
   missed: number;
   mistaken: number;
+  /** Found beside the marked places of texts in which only some is marked: neither right nor wrong by their word. */
+  beside: number;
 }
+const noScore = (): Score => ({ hit: 0, missed: 0, mistaken: 0, beside: 0 });
 
 const scoreSecrets = async (detector: Detector, samples: readonly Sample[]): Promise<Score> => {
-  const score: Score = { hit: 0, missed: 0, mistaken: 0 };
-  for (const { text, expected } of samples) {
+  const score = noScore();
+  for (const { text, expected, partial = false } of samples) {
     const found = await detector.find(text);
     if (expected === 'any') {
       if (found.length > 0) score.hit += 1;
@@ -60,7 +65,8 @@ const scoreSecrets = async (detector: Detector, samples: readonly Sample[]): Pro
     }
     // A sample in which nothing should be found counts once; beside expected places, each finding counts.
     const wrong = found.filter((span) => !expected.some((place) => overlaps(span, place)));
-    score.mistaken += expected.length === 0 ? Math.min(1, wrong.length) : wrong.length;
+    if (partial) score.beside += wrong.length;
+    else score.mistaken += expected.length === 0 ? Math.min(1, wrong.length) : wrong.length;
   }
   return score;
 };
@@ -70,7 +76,7 @@ const scoreTypes = async (
   samples: readonly Sample[],
   types: ReadonlySet<string>,
 ): Promise<Score> => {
-  const score: Score = { hit: 0, missed: 0, mistaken: 0 };
+  const score = noScore();
   for (const { corpus, text, expected } of samples) {
     if (expected === 'any') continue;
     const found = (await detector.find(text))
@@ -95,6 +101,8 @@ const scoreTypes = async (
 const scanner = createContentScanner({ pii: 'mask' });
 const secretsOnly = createContentScanner();
 const own: Detector = { name: 'tappass', find: (text) => scanner.scanText(text).filter(({ kind }) => kind === 'pii') };
+const namesToo = createContentScanner({ pii: 'mask', names: true, addresses: true });
+const optIn: Detector = { name: 'tappass, names and addresses', find: (text) => namesToo.scanText(text) };
 const ownSecrets: Detector = { name: 'tappass', find: (text) => secretsOnly.scanText(text) };
 
 /** @secretlint, in memory; installed as a peer, so that nobody who only runs tests downloads it. */
@@ -159,10 +167,52 @@ const openaiGuardrails = async (): Promise<Detector | string> => {
   };
 };
 
+/** What either finds. */
+const both = (one: Detector, other: Detector): Detector => ({
+  name: `${one.name} + ${other.name}`,
+  find: async (text) => [...(await one.find(text)), ...(await other.find(text))],
+});
+
+/** Regions whose numbers are tried for a number that says none: those of the examples, and the largest. */
+const REGIONS = ['US', 'GB', 'DE', 'FR', 'ES', 'IT', 'SE', 'IN', 'AU', 'BR', 'MX', 'JP', 'CN', 'PH', 'TR', 'IL', 'CH'];
+
+/** Our telephone numbers, only those that libphonenumber holds for valid somewhere; and its own search in texts. */
+const phones = async (): Promise<readonly Detector[] | string> => {
+  const module = await peer('libphonenumber-js', '1.13.16', 'libphonenumber-js/max');
+  if ('missing' in module) return module.missing;
+  const lib = module.module as unknown as {
+    readonly isValidPhoneNumber: (text: string, region?: string) => boolean;
+    readonly findPhoneNumbersInText: (
+      text: string,
+      region: string,
+    ) => readonly { readonly startsAt: number; readonly endsAt: number }[];
+  };
+  const isValid = (text: string): boolean =>
+    /^\(?\+/u.test(text)
+      ? lib.isValidPhoneNumber(text)
+      : REGIONS.some((region) => lib.isValidPhoneNumber(text, region));
+  return [
+    {
+      name: 'tappass, then libphonenumber-js',
+      find: async (text) =>
+        (await own.find(text)).filter(
+          ({ type, start, end }) => type !== 'PHONE_NUMBER' || isValid(text.slice(start, end)),
+        ),
+    },
+    {
+      name: 'libphonenumber-js alone (US)',
+      find: (text) =>
+        lib
+          .findPhoneNumbersInText(text, 'US')
+          .map(({ startsAt: start, endsAt: end }) => ({ start, end, type: 'PHONE_NUMBER' })),
+    },
+  ];
+};
+
 const percent = (part: number, whole: number): string => (whole === 0 ? '–' : (part / whole).toFixed(3));
-const table = new Table({ head: ['what', 'detector', 'recall', 'precision', 'hit', 'missed', 'mistaken'] });
-const addScore = (what: string, name: string, { hit, missed, mistaken }: Score): void => {
-  table.push([what, name, percent(hit, hit + missed), percent(hit, hit + mistaken), hit, missed, mistaken]);
+const table = new Table({ head: ['what', 'detector', 'recall', 'precision', 'hit', 'missed', 'mistaken', 'beside'] });
+const addScore = (what: string, name: string, { hit, missed, mistaken, beside }: Score): void => {
+  table.push([what, name, percent(hit, hit + missed), percent(hit, hit + mistaken), hit, missed, mistaken, beside]);
 };
 
 const secretSets: readonly (readonly [string, readonly Sample[]])[] = [
@@ -179,22 +229,34 @@ const piiSets: readonly (readonly [string, readonly Sample[]])[] = [
 const every = new Set(Object.values(PRESIDIO_ALIASES).filter((type) => type !== 'PERSON' && type !== 'ADDRESS'));
 const unless = (detector: Detector | string): readonly Detector[] => {
   if (typeof detector !== 'string') return [detector];
-  table.push([{ colSpan: 7, content: `missing: ${detector}` }]);
+  table.push([{ colSpan: 8, content: `missing: ${detector}` }]);
   return [];
 };
 
 const secretPeers = unless(await secretlint());
 const piiPeers = [...unless(await openredaction()), ...unless(await openaiGuardrails())];
 for (const [what, samples] of secretSets) {
-  if (samples.length === 0) table.push([{ colSpan: 7, content: `${what}: not in .cache/detect-corpora` }]);
-  for (const detector of [ownSecrets, ...secretPeers])
+  if (samples.length === 0) table.push([{ colSpan: 8, content: `${what}: not in .cache/detect-corpora` }]);
+  for (const detector of [ownSecrets, ...secretPeers, ...secretPeers.map((other) => both(ownSecrets, other))])
     addScore(what, detector.name, await scoreSecrets(detector, samples));
 }
 for (const [what, samples] of piiSets) {
-  if (samples.length === 0) table.push([{ colSpan: 7, content: `${what}: not in .cache/detect-corpora` }]);
+  if (samples.length === 0) table.push([{ colSpan: 8, content: `${what}: not in .cache/detect-corpora` }]);
   for (const detector of [own, ...piiPeers])
     addScore(what, detector.name, await scoreTypes(detector, samples, STRUCTURED));
 }
+const PHONES = new Set(['PHONE_NUMBER']);
+const phonePeers = await phones();
+const phoneSets: readonly (readonly [string, readonly Sample[]])[] = [
+  ['telephones: presidio-research', researchSamples()],
+  ['telephones: Presidio', presidioSamples().filter(({ group }) => /phone|mobile/u.test(group))],
+];
+for (const [what, samples] of phoneSets) {
+  for (const detector of [own, ...(typeof phonePeers === 'string' ? unless(phonePeers) : phonePeers)])
+    addScore(what, detector.name, await scoreTypes(detector, samples, PHONES));
+}
+for (const type of ['PERSON', 'ADDRESS'])
+  addScore(`${type}: presidio-research`, optIn.name, await scoreTypes(optIn, researchSamples(), new Set([type])));
 addScore('PII: Presidio, all its recognisers', own.name, await scoreTypes(own, presidioSamples(), every));
 
 /** Enough that the steps in which kernels count processor time do not show, in milliseconds. */

@@ -8,7 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import type { Namespace } from '../../src/kernel/compiled.ts';
+import type { CommandLimits } from '../../src/command-options.ts';
 import { prepareCommand, resolveCommand } from '../../src/command-prepare.ts';
+import { openGroup } from '../../src/kernel/group.ts';
+import { groupPlan } from '../../src/kernel/group-plan.ts';
 import { launch } from '../../src/kernel/launcher.ts';
 import { runCommand } from '../../src/run-command.ts';
 import { peer } from './peers.ts';
@@ -31,20 +34,22 @@ const whole = (command: string, args: readonly string[]): Promise<unknown> =>
     );
   });
 
-const confined = async (tier: 'observer' | 'worker'): Promise<unknown> => {
-  const result = await runCommand(['true'], { tier, workspace });
+const confined = async (tier: 'observer' | 'worker', limits?: CommandLimits): Promise<unknown> => {
+  const result = await runCommand(['true'], { tier, workspace, limits });
   if (result.exitCode !== 0) throw new Error(JSON.stringify(result));
   return result;
 };
 
-/** The same without the namespaces that the profile adds: the floor, as in a container. */
-const floor = (tier: 'observer' | 'worker', namespaces: readonly Namespace[]): Case => {
+/** The same without the namespaces and groups that this host adds: the floor, as in a container. */
+const floor = (tier: 'observer' | 'worker', namespaces: readonly Namespace[], grouped = false): Case => {
   const prepared = prepareCommand(['true'], { tier, workspace });
   const command = resolveCommand(prepared);
   if ('reason' in command) throw new Error(command.reason);
   return async () => {
+    const group = grouped ? openGroup({ limits: command.profile.limits, slow: true, kill: true }) : undefined;
     const launched = launch({
       ...command,
+      ...(group === undefined ? {} : { group: group.orders }),
       args: ['true'],
       environment: { PATH: '/usr/bin' },
       directory: workspace,
@@ -55,6 +60,7 @@ const floor = (tier: 'observer' | 'worker', namespaces: readonly Namespace[]): C
     launched.stdout?.resume();
     launched.stderr?.resume();
     const end = await launched.ended;
+    group?.close();
     if (end.kind === 'failed') throw new Error(JSON.stringify(end));
   };
 };
@@ -100,9 +106,10 @@ const sandboxRuntime = async (): Promise<{ readonly run: Case; readonly stop: ()
 
 const median = (times: readonly number[]): number => [...times].sort((a, b) => a - b)[times.length >> 1] ?? NaN;
 
+const RAW = 'child_process.spawn';
 const notes: string[] = [];
 const cases = new Map<string, Case>([
-  ['child_process.spawn', () => whole('/bin/true', [])],
+  [RAW, () => whole('/bin/true', [])],
   ['execa', () => execa('/bin/true', { cwd: workspace })],
   ['launcher, worker, Landlock + seccomp', floor('worker', [])],
   ['launcher, worker, + pid ipc mount', floor('worker', ['pid', 'ipc', 'mount'])],
@@ -118,23 +125,39 @@ const runtime = await sandboxRuntime();
 if (typeof runtime === 'string') notes.push(runtime);
 else cases.set('@anthropic-ai/sandbox-runtime', runtime.run);
 
-const times = new Map([...cases.keys()].map((name) => [name, [] as number[]]));
-for (let round = 0; round < warmUp + runs; round += 1) {
-  for (const [name, run] of cases) {
-    const begun = performance.now();
-    await run();
-    if (round >= warmUp) times.get(name)?.push(performance.now() - begun);
+const interleave = async (each: ReadonlyMap<string, Case>, rounds: number): Promise<void> => {
+  const times = new Map([...each.keys()].map((name) => [name, [] as number[]]));
+  for (let round = 0; round < warmUp + rounds; round += 1) {
+    for (const [name, run] of each) {
+      const begun = performance.now();
+      await run();
+      if (round >= warmUp) times.get(name)?.push(performance.now() - begun);
+    }
   }
-}
+  const base = median(times.get(RAW) ?? []);
+  console.log(`median of ${rounds} interleaved runs of /bin/true; ${RAW} = 1.00\n`);
+  for (const [name, list] of times) {
+    const middle = median(list);
+    console.log(`${name.padEnd(42)} ${middle.toFixed(2).padStart(8)} ms ${(middle / base).toFixed(2).padStart(7)} ×`);
+  }
+};
+
+await interleave(cases, runs);
 if (typeof runtime !== 'string') await runtime.stop();
 
-const base = median(times.get('child_process.spawn') ?? []);
-console.log(`median of ${runs} interleaved runs of /bin/true; child_process.spawn = 1.00\n`);
-for (const [name, list] of times) {
-  const middle = median(list);
-  console.log(`${name.padEnd(42)} ${middle.toFixed(2).padStart(8)} ms ${(middle / base).toFixed(2).padStart(7)} ×`);
-}
 for (const note of notes) console.log(`\n${note}`);
+
+/** By themselves: moving a process into a group of v1 slows down every fork of the machine for a while. */
+console.log(`\ncgroup here: ${groupPlan().found}`);
+await interleave(
+  new Map<string, Case>([
+    [RAW, () => whole('/bin/true', [])],
+    ['launcher, worker, Landlock + seccomp', floor('worker', [])],
+    ['launcher, worker, + cgroup', floor('worker', [], true)],
+    ['runCommand worker, limits of its own', () => confined('worker', { memoryMb: 1000, pids: 100 })],
+  ]),
+  runs / 4,
+);
 
 /** Private memory of the launcher beside a running command, from its own smaps. */
 const idle = prepareCommand(['sleep', '5'], { tier: 'worker', workspace });
@@ -148,6 +171,32 @@ if (!('reason' in sleeping)) {
   console.log(`\nmemory of the launcher beside a running command: ${kilobytes.join(' + ')} kB (PSS)`);
   launched.kill();
   await launched.ended;
+}
+
+/** The first `secure()` of a process, everything imported: a fresh process each, wall clock and processor of its thread. */
+const COLD_RUNS = 21;
+const script = (tier: string): string => `
+  const { secure } = await import(${JSON.stringify(new URL('../../src/secure.ts', import.meta.url).href)});
+  const cpu = process.threadCpuUsage();
+  const begun = performance.now();
+  secure({ tier: ${JSON.stringify(tier)}, workspace: ${JSON.stringify(workspace)} });
+  const wall = performance.now() - begun;
+  const { user, system } = process.threadCpuUsage(cpu);
+  const again = performance.now();
+  secure({ tier: ${JSON.stringify(tier)}, workspace: ${JSON.stringify(workspace)} });
+  console.log(JSON.stringify({ wall, cpu: (user + system) / 1000, again: performance.now() - again }));`;
+
+console.log(`\nfirst secure() of a process, median of ${COLD_RUNS} processes (in ms):`);
+for (const tier of ['observer', 'worker', 'standard']) {
+  const measured = Array.from({ length: COLD_RUNS }, () => {
+    const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script(tier)], { encoding: 'utf8' });
+    return JSON.parse(stdout) as { readonly wall: number; readonly cpu: number; readonly again: number };
+  });
+  const of = (name: 'wall' | 'cpu' | 'again'): string => median(measured.map((each) => each[name])).toFixed(1);
+  const best = Math.min(...measured.map(({ wall }) => wall)).toFixed(1);
+  console.log(
+    `${tier.padEnd(42)} ${of('wall').padStart(8)} (best ${best}), processor ${of('cpu')}, again ${of('again')}`,
+  );
 }
 rmSync(workspace, { recursive: true, force: true });
 process.exit(0);

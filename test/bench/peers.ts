@@ -12,13 +12,18 @@ const cache = resolve(import.meta.dirname, '..', '..', '.cache', 'peers');
 
 export type Peer = { readonly module: Record<string, unknown> } | { readonly missing: string };
 
-/** Imports `name` at exactly `version` from the cache, installing it first where needed. */
-export const peer = async (name: string, version: string, entry = name): Promise<Peer> => {
+/** Imports `name` at exactly `version` from the cache, installing it first where needed, with npm's `options`. */
+export const peer = async (
+  name: string,
+  version: string,
+  entry = name,
+  options: readonly string[] = [],
+): Promise<Peer> => {
   const home = join(cache, `${name.replaceAll('/', '+')}@${version}`);
   if (!existsSync(join(home, 'node_modules', name))) {
     mkdirSync(home, { recursive: true });
     writeFileSync(join(home, 'package.json'), '{"private":true,"type":"module"}');
-    const install = spawnSync('npm', ['install', '--no-audit', '--no-fund', `${name}@${version}`], {
+    const install = spawnSync('npm', ['install', '--no-audit', '--no-fund', ...options, `${name}@${version}`], {
       cwd: home,
       encoding: 'utf8',
     });

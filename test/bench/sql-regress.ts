@@ -1,17 +1,18 @@
 /**
  * PostgreSQL's own regression suite against the deciders and the embedded engine. Its files are not part of this project:
- * put `src/test/regress/sql/*.sql` of PostgreSQL 18 into `.cache/postgres-regress` (or name their folder), then
- * `node test/bench/sql-regress.ts [folder [file…]]`. Each file runs in its own schema; what a level allows is watched.
+ * put `src/test/regress/sql/*.sql` of PostgreSQL into `.cache/postgres-regress` (or name their folder), then
+ * `node test/bench/sql-regress.ts [folder [file…]]`. Each file runs in its own process and database; what a level allows
+ * is watched: by SQLSTATE 25006, by the transaction id that a change takes, by settings, by row counts, and by the wall
+ * of the broker.
  */
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { openSqlBroker } from '../../src/broker/sql.ts';
+import { LOSSES, lostBetween } from '../../src/broker/sql-losses.ts';
 import { prepareSqlNow } from '../../src/check-sql.ts';
 import { judgeSql } from '../../src/policy/sql.ts';
-
-const folder = process.argv[2] ?? resolve(import.meta.dirname, '../../.cache/postgres-regress');
-prepareSqlNow();
 
 /** Statements at the semicolons outside of quotes; psql's own commands and COPY data are left out. */
 const split = (script: string): readonly string[] => {
@@ -42,119 +43,212 @@ const MEANT = new Set([
   'sql.relation-denied',
 ]);
 const PLAIN = /^(?:\s|--[^\n]*\n|\/\*[\s\S]*?\*\/)*(select|insert|update)\b/iu;
-const only = process.argv.slice(3);
-const files = readdirSync(folder)
-  .filter((name) => name.endsWith('.sql') && (only.length === 0 || only.includes(name)))
-  .sort();
-const totals = {
+
+/** The suite loads these from files; without rows nothing could be lost. */
+const ROWS = ['onek', 'tenk1'].map(
+  (
+    table,
+  ) => `INSERT INTO ${table} SELECT i, 999 - i, i % 2, i % 4, i % 10, i % 20, i % 100, i % 1000, i % 2000, i % 5000,
+    i % 10000, i % 2 * 2, i % 2, 'A' || i, 'B' || i, 'AAAAxx' FROM generate_series(0, 999) i`,
+);
+
+const NUMBERS = {
   statements: 0,
   plain: 0,
   allowedRead: 0,
   wrongRead: 0,
+  changedByRead: 0,
   allowedWrite: 0,
   wrongWrite: 0,
+  wrongWritePastTheWall: 0,
+  wallRefusals: 0,
+  wallRefusalsWithoutLoss: 0,
   wrongBlocks: 0,
   notJudgeable: 0,
 };
-const reasons = new Map<string, number>();
-
-for (const [index, name] of files.entries()) {
-  console.error(`${index + 1}/${files.length} ${name} ${JSON.stringify(totals)}`);
-  const db = await PGlite.create();
-  try {
-    for (const fixture of ['test_setup.sql', name]) {
-      for (const text of split(readFileSync(join(folder, fixture), 'utf8'))) {
-        if (fixture !== name) {
-          await db.exec(text).catch(() => undefined);
-          continue;
-        }
-        totals.statements++;
-        const plain = PLAIN.test(text);
-        const read = judgeSql(text, 'read_only');
-        const write = judgeSql(text, 'safe_write');
-        let runs = true;
-        if (read.allowed || write.allowed || plain) {
-          // Judged by what the engine says: inside a READ ONLY transaction, or by the rows that are left.
-          const inTransaction = /transaction|begin|start|savepoint/iu.test(text);
-          if (read.allowed && !inTransaction) {
-            totals.allowedRead++;
-            try {
-              await db.exec('BEGIN READ ONLY');
-              await db.exec(text);
-            } catch (error) {
-              runs = false;
-              if ((error as { code?: string }).code === '25006') {
-                totals.wrongRead++;
-                console.log(`WRONG ALLOW read_only ${name}: ${text.slice(0, 200)}`);
-              }
-            } finally {
-              await db.exec('ROLLBACK').catch(() => undefined);
-            }
-          }
-          if (write.allowed && !read.allowed && !inTransaction) {
-            totals.allowedWrite++;
-            const count = async (): Promise<Map<string, number>> => {
-              const { rows } = await db.query<{ name: string; n: number }>(
-                `SELECT c.oid::regclass::text AS name, (xpath('/row/c/text()', query_to_xml(format('select count(*) as c from %s', c.oid::regclass), false, true, '')))[1]::text::int AS n
-                 FROM pg_class c WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)`,
-              );
-              return new Map(rows.map((row) => [row.name, row.n]));
-            };
-            try {
-              await db.exec('BEGIN');
-              const before = await count();
-              await db.exec(text);
-              const after = await count();
-              for (const [table, rows] of before) {
-                if ((after.get(table) ?? -1) < rows) {
-                  totals.wrongWrite++;
-                  console.log(
-                    `WRONG ALLOW safe_write ${name}: ${table} ${rows} → ${after.get(table)}: ${text.slice(0, 200)}`,
-                  );
-                }
-              }
-            } catch {
-              runs = false;
-            } finally {
-              await db.exec('ROLLBACK').catch(() => undefined);
-            }
-          }
-          if (plain && runs) {
-            totals.plain++;
-            // What would not run anyway, or truly writes more than the level, is not a wrong block.
-            if (!write.allowed) {
-              const fails = await db.exec(`BEGIN; ${text}; ROLLBACK`).then(
-                () => false,
-                () => true,
-              );
-              await db.exec('ROLLBACK').catch(() => undefined);
-              const catalogue = await openSqlBroker(db)
-                .catalogue()
-                .catch(() => undefined);
-              const known = catalogue === undefined ? write : judgeSql(text, 'safe_write', { catalogue });
-              if (fails || known.allowed || MEANT.has(known.code ?? '')) totals.notJudgeable++;
-              else {
-                totals.wrongBlocks++;
-                const reason = (known.reason ?? '').replaceAll(/statement \d+ of \d+: /gu, '');
-                reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
-              }
-            }
-          }
-        }
-        await db.exec(text).catch(() => undefined);
-        if (/^\s*begin|^\s*start transaction/iu.test(text)) await db.exec('ROLLBACK').catch(() => undefined);
-      }
-    }
-  } catch (error) {
-    console.log(`${name}: ${error instanceof Error ? error.message : String(error)}`);
-  }
-  await Promise.race([db.close().catch(() => undefined), new Promise((done) => setTimeout(done, 1000))]);
+type Totals = { -readonly [Key in keyof typeof NUMBERS]: number };
+interface Answer {
+  readonly totals: Totals;
+  readonly reasons: Readonly<Record<string, number>>;
+  readonly findings: readonly string[];
 }
 
-console.table(totals);
-console.log(
-  `denied although plain and running: ${((100 * totals.wrongBlocks) / Math.max(1, totals.plain)).toFixed(2)} %, by reason:`,
-);
-for (const [reason, count] of [...reasons].sort(([, a], [, b]) => b - a).slice(0, 60))
-  console.log(String(count).padStart(5), reason);
-process.exit(0);
+const runFile = async (folder: string, name: string): Promise<Answer> => {
+  prepareSqlNow();
+  const totals: Totals = { ...NUMBERS };
+  const reasons: Record<string, number> = {};
+  const findings: string[] = [];
+  const db = await PGlite.create();
+  const found = (kind: string, text: string): void => {
+    findings.push(`${kind} ${name}: ${text.replaceAll(/\s+/gu, ' ').slice(0, 300)}`);
+  };
+  const rollback = (): Promise<unknown> => db.exec('ROLLBACK').catch(() => undefined);
+  const counts = async (): Promise<Map<string, number>> => {
+    const { rows: tables } = await db.query<{ name: string }>(
+      `SELECT oid::regclass::text AS name FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition
+       AND relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)`,
+    );
+    if (tables.length === 0) return new Map();
+    const each = tables.map(
+      ({ name }) => `SELECT '${name.replaceAll("'", "''")}' AS name, count(*)::int AS n FROM ${name}`,
+    );
+    const { rows } = await db.query<{ name: string; n: number }>(each.join(' UNION ALL '));
+    return new Map(rows.map((row) => [row.name, row.n]));
+  };
+  /** What the broker's wall looks at. */
+  const losses = async (): Promise<Record<string, unknown>[]> => (await db.query<Record<string, unknown>>(LOSSES)).rows;
+  const SETTINGS = `SELECT md5(string_agg(concat(name, setting), ',' ORDER BY name)) AS hash, pg_current_xact_id_if_assigned() AS xid,
+    (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory') AS locks FROM pg_settings WHERE name NOT LIKE 'transaction%'`;
+
+  const watchRead = async (text: string): Promise<boolean> => {
+    try {
+      await db.exec('BEGIN READ ONLY');
+      await db.exec(text);
+    } catch (error) {
+      if ((error as { code?: string }).code === '25006') {
+        totals.wrongRead++;
+        found('WRONG ALLOW read_only', text);
+      }
+      return false;
+    } finally {
+      await rollback();
+    }
+    try {
+      await db.exec('BEGIN');
+      const before = JSON.stringify((await db.query(SETTINGS)).rows);
+      await db.exec(text);
+      const after = JSON.stringify((await db.query(SETTINGS)).rows);
+      if (before !== after && !/txid_current|pg_current_xact_id/iu.test(text)) {
+        totals.changedByRead++;
+        found('CHANGES under read_only', text);
+      }
+    } catch {
+      // It ran above, so what fails here is the watching.
+    } finally {
+      await rollback();
+    }
+    return true;
+  };
+
+  const watchWrite = async (text: string): Promise<boolean> => {
+    try {
+      await db.exec('BEGIN');
+      const before = await counts();
+      const calm = await losses();
+      await db.exec(text);
+      await db.exec('SET CONSTRAINTS ALL IMMEDIATE');
+      const refused = lostBetween(calm, await losses()).length > 0;
+      const after = await counts();
+      const lost = [...before].filter(([table, rows]) => (after.get(table) ?? -1) < rows);
+      if (refused) totals.wallRefusals++;
+      if (refused && lost.length === 0) {
+        totals.wallRefusalsWithoutLoss++;
+        found('WALL refuses', text);
+      }
+      for (const [table, rows] of lost) {
+        totals.wrongWrite++;
+        found(
+          `WRONG ALLOW safe_write (${refused ? 'the wall refuses' : 'PAST THE WALL'})`,
+          `${table} ${rows} → ${after.get(table)}: ${text}`,
+        );
+        if (!refused) totals.wrongWritePastTheWall++;
+      }
+      return true;
+    } catch {
+      return false;
+    } finally {
+      await rollback();
+    }
+  };
+
+  const judgeBlock = async (text: string): Promise<void> => {
+    const catalogue = await openSqlBroker(db)
+      .catalogue()
+      .catch(() => undefined);
+    const known = judgeSql(text, 'safe_write', catalogue === undefined ? {} : { catalogue });
+    // What would not run anyway, or truly writes more than the level, is not a wrong block.
+    await db.exec('BEGIN');
+    const fails = await db.exec(text).then(
+      () => false,
+      () => true,
+    );
+    await rollback();
+    if (fails || known.allowed || MEANT.has(known.code ?? '')) totals.notJudgeable++;
+    else {
+      totals.wrongBlocks++;
+      const reason = (known.reason ?? '').replaceAll(/statement \d+ of \d+: /gu, '');
+      reasons[reason] = (reasons[reason] ?? 0) + 1;
+      found('WRONG BLOCK', `${reason}: ${text}`);
+    }
+  };
+
+  for (const text of split(readFileSync(join(folder, 'test_setup.sql'), 'utf8'))) {
+    await db.exec(text).catch(() => undefined);
+  }
+  for (const text of ROWS) await db.exec(text).catch(() => undefined);
+  for (const text of split(readFileSync(join(folder, name), 'utf8'))) {
+    totals.statements++;
+    const plain = PLAIN.test(text);
+    const read = judgeSql(text, 'read_only').allowed;
+    const write = judgeSql(text, 'safe_write').allowed;
+    const inTransaction = /^\s*(?:begin|start|savepoint)/iu.test(text);
+    let runs = true;
+    if (read && !inTransaction) {
+      totals.allowedRead++;
+      runs = await watchRead(text);
+    } else if (write && !inTransaction) {
+      totals.allowedWrite++;
+      runs = await watchWrite(text);
+    }
+    if (plain && runs) {
+      totals.plain++;
+      if (!write) await judgeBlock(text);
+    }
+    await db.exec(text).catch(() => undefined);
+    if (/^\s*(?:begin|start transaction)/iu.test(text)) await rollback();
+  }
+  return { totals, reasons, findings };
+};
+
+const [first, ...rest] = process.argv.slice(2);
+if (first === '--one') {
+  const [folder = '', name = ''] = rest;
+  process.stdout.write(`\n${JSON.stringify(await runFile(folder, name))}\n`, () => process.exit(0));
+} else {
+  const folder = first ?? resolve(import.meta.dirname, '../../.cache/postgres-regress');
+  const files = readdirSync(folder)
+    .filter((name) => name.endsWith('.sql') && (rest.length === 0 || rest.includes(name)))
+    .sort();
+  const totals: Totals = { ...NUMBERS };
+  const reasons = new Map<string, number>();
+  const unfinished: string[] = [];
+  for (const [index, name] of files.entries()) {
+    const child = spawnSync(process.execPath, [import.meta.filename, '--one', folder, name], {
+      encoding: 'utf8',
+      timeout: 300_000,
+      maxBuffer: 64 * 1024 * 1024,
+      killSignal: 'SIGKILL',
+    });
+    const line = child.stdout.trimEnd().split('\n').at(-1) ?? '';
+    if (!line.startsWith('{"totals"')) {
+      unfinished.push(name);
+      console.log(`${name} did not end: ${child.stderr.trim().split('\n').at(-1) ?? ''}`);
+      continue;
+    }
+    const answer = JSON.parse(line) as Answer;
+    for (const key of Object.keys(totals) as (keyof Totals)[]) totals[key] += answer.totals[key];
+    for (const [reason, count] of Object.entries(answer.reasons))
+      reasons.set(reason, (reasons.get(reason) ?? 0) + count);
+    for (const finding of answer.findings) console.log(finding);
+    console.error(`${index + 1}/${files.length} ${name} ${JSON.stringify(totals)}`);
+  }
+  console.table(totals);
+  console.log(
+    `${files.length - unfinished.length} of ${files.length} files; not ended: ${unfinished.join(', ') || 'none'}`,
+  );
+  console.log(
+    `denied although plain and running: ${((100 * totals.wrongBlocks) / Math.max(1, totals.plain)).toFixed(2)} %, by reason:`,
+  );
+  for (const [reason, count] of [...reasons].sort(([, a], [, b]) => b - a).slice(0, 60))
+    console.log(String(count).padStart(5), reason);
+}

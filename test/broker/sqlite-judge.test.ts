@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import * as fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { sqliteJudge } from '../../src/broker/sqlite-judge.ts';
+import { judgeOnConnection, sqliteJudge } from '../../src/broker/sqlite-judge.ts';
 import { checkSql, prepareSqlNow } from '../../src/check-sql.ts';
 import type { DbFlag } from '../../src/model/flags.ts';
 import { judgeSql } from '../../src/policy/sql.ts';
@@ -98,6 +98,76 @@ test('a function of the program passes when it is declared', () => {
   const options = { dialect: 'sqlite', harmlessFunctions: ['my_function'] };
   expect(judgeSql('SELECT my_function(a, 2) FROM t', 'read_only', options).allowed).toBe(true);
   expect(judgeSql('SELECT other(a) FROM t', 'read_only', options).allowed).toBe(false);
+  const wrong = { dialect: 'sqlite', harmlessFunctions: ['load_extension'] };
+  expect(judgeSql("SELECT load_extension('evil')", 'read_only', wrong).allowed).toBe(false);
+});
+
+test.each([
+  ['CREATE TABLE t (a UNIQUE ON CONFLICT REPLACE, b)', 'INSERT INTO t VALUES (1, 2)'],
+  ['CREATE TABLE t (a INTEGER PRIMARY KEY ON CONFLICT /* */ REPLACE, b)', 'UPDATE t SET a = 1'],
+  ['CREATE TABLE t (a, b, UNIQUE (a) ON CONFLICT REPLACE)', 'INSERT INTO T VALUES (1, 2)'],
+  [
+    'CREATE TABLE o (a UNIQUE); CREATE TABLE t (a, b); CREATE TRIGGER x AFTER INSERT ON t BEGIN INSERT OR REPLACE INTO o VALUES (1); END',
+    'INSERT INTO t VALUES (1, 2)',
+  ],
+  [
+    'CREATE TABLE o (a UNIQUE); CREATE TABLE t (a, b); CREATE TRIGGER x AFTER INSERT ON t BEGIN REPLACE INTO o VALUES (1); END',
+    'INSERT INTO t VALUES (1, 2)',
+  ],
+])('with the schema, a table that replaces its rows is seen: %s', (schema, text) => {
+  expect(sqliteJudge({}, schema)(text, 'safe_write')).toMatchObject({
+    allowed: false,
+    reason: 'the schema of t deletes rows by REPLACE',
+  });
+  expect(sqliteJudge({}, schema)('SELECT * FROM t', 'read_only').allowed).toBe(true);
+  expect(sqliteJudge({}, "CREATE TABLE t (a, b DEFAULT 'on conflict replace')")(text, 'safe_write').allowed).toBe(true);
+});
+
+const FULL_TEXT =
+  "CREATE VIRTUAL TABLE ft USING fts5(a, content=''); INSERT INTO ft(rowid, a) VALUES (1, 'x'), (2, 'x')";
+
+test.each([
+  "INSERT INTO ft(ft) VALUES ('delete-all')",
+  `INSERT INTO ft("FT") VALUES ('delete-all')`,
+  "INSERT INTO 'ft' ([ft]) VALUES ('delete-all')",
+  "INSERT INTO main.ft (ft, rowid, a) VALUES ('delete', 1, 'x')",
+  "INSERT INTO ft AS z (ft) VALUES ('delete-all')",
+  "WITH x AS (SELECT 1) INSERT INTO ft (rowid, ft) SELECT 1, 'delete-all'",
+])('a command to a full-text table is no INSERT: %s', (text) => {
+  const db = new DatabaseSync(':memory:');
+  db.exec(FULL_TEXT);
+  const found = (): number => db.prepare("SELECT * FROM ft WHERE ft MATCH 'x'").all().length;
+  for (const judge of [sqliteJudge({}), sqliteJudge({}, FULL_TEXT)])
+    expect(judge(text, 'safe_write').allowed).toBe(false);
+  expect(found()).toBe(2);
+  if (!text.includes('rowid')) {
+    db.exec(text);
+    expect(found()).toBe(0);
+  }
+  expect(sqliteJudge({}, FULL_TEXT)("INSERT INTO ft (rowid, a) VALUES (3, 'ft')", 'safe_write').reason).toBeUndefined();
+  db.close();
+});
+
+test('ROLLBACK as a conflict clause undoes what the program wrote, and is denied', () => {
+  const db = new DatabaseSync(':memory:');
+  db.exec('CREATE TABLE t (a UNIQUE); BEGIN; INSERT INTO t VALUES (1)');
+  for (const text of ['INSERT OR ROLLBACK INTO t VALUES (1)', 'UPDATE OR/**/ROLLBACK t SET a = 1']) {
+    expect(judgeOnConnection(db, text, 'safe_write', {})).toMatchObject({
+      reason: 'ROLLBACK undoes what was written before',
+    });
+    expect(judgeOnConnection(db, text.replace('ROLLBACK', 'ABORT'), 'safe_write', {}).allowed).toBe(true);
+  }
+  expect(() => db.exec('INSERT OR ROLLBACK INTO t VALUES (1)')).toThrow('UNIQUE');
+  expect(db.prepare('SELECT * FROM t').all()).toEqual([]);
+  db.close();
+});
+
+test('a pragma that is read like a table is a pragma', () => {
+  const allowed = (text: string): boolean => judgeSql(text, 'read_only', { dialect: 'sqlite' }).allowed;
+  for (const text of ['SELECT * FROM pragma_optimize', "SELECT * FROM t, PRAGMA_optimize('0xfffe')"])
+    expect(allowed(text)).toBe(false);
+  for (const text of ["SELECT * FROM pragma_table_info('t')", 'SELECT * FROM pragma_database_list'])
+    expect(allowed(text)).toBe(true);
 });
 
 test('with the schema, triggers that delete are seen', () => {

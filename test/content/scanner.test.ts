@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createContentScanner } from '../../src/content/scanner.ts';
 
 const both = createContentScanner({ pii: 'mask' });
@@ -123,6 +123,50 @@ test('secrets=flag and pii=flag report and change nothing, except in the journal
   expect(flagging.transform(text).value).toBe(text);
   expect(flagging.transform(text).findings).toHaveLength(2);
   expect(flagging.record(text).value).toBe('[MASKED_EMAIL] [REDACTED]');
+});
+
+describe('what an object keeps to itself', () => {
+  class Account {
+    readonly #token: string;
+    readonly name = 'ops';
+    constructor(token: string) {
+      this.#token = token;
+    }
+    toJSON(): unknown {
+      return { name: this.name, tokens: [{ token: this.#token }] };
+    }
+  }
+  const scanner = createContentScanner({});
+
+  test.each([
+    ['a class', new Account('AKIAZ7Q2M4T6W8XKPL3N'), { name: 'ops', tokens: [{ token: '[REDACTED]' }] }],
+    ['text', { toJSON: () => 'AKIAZ7Q2M4T6W8XKPL3N' }, '[REDACTED]'],
+    ['a list', { toJSON: () => ['AKIAZ7Q2M4T6W8XKPL3N'] }, ['[REDACTED]']],
+    ['within', [[new Account('AKIAZ7Q2M4T6W8XKPL3N')]], [[{ name: 'ops', tokens: [{ token: '[REDACTED]' }] }]]],
+  ])('and tells JSON: %s', (_what, value, wanted) => {
+    expect(JSON.stringify(value)).toContain('AKIAZ7Q2M4T6W8XKPL3N');
+    expect(scanner.transform(value)).toMatchObject({ value: wanted, changed: true });
+  });
+
+  test('and that is clean: the object itself goes on', () => {
+    const account = new Account('none');
+    expect(scanner.transform(account).value).toBe(account);
+    const itself: { toJSON?: () => unknown } = {};
+    itself.toJSON = () => itself;
+    expect(scanner.transform(itself).value).toBe(itself);
+    const when = new Date(0);
+    expect(scanner.transform({ when }).value).toEqual({ when });
+  });
+
+  test('headers and search parameters', () => {
+    const headers = new Headers({ accept: '*/*', authorization: 'Bearer AKIAZ7Q2M4T6W8XKPL3N' });
+    const masked = scanner.transform(headers).value as Headers;
+    expect([masked.get('accept'), masked.get('authorization')?.includes('AKIA')]).toEqual(['*/*', false]);
+    const search = new URLSearchParams('q=cats&q=dogs&key=AKIAZ7Q2M4T6W8XKPL3N');
+    expect(String(scanner.transform(search).value)).toBe('q=cats&q=dogs&key=%5BREDACTED%5D');
+    const plain = new URLSearchParams('q=cats');
+    expect(scanner.transform(plain).value).toBe(plain);
+  });
 });
 
 test('cycles end, and shared values are masked everywhere', () => {

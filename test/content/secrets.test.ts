@@ -101,3 +101,24 @@ test('a secret that is only flagged does not keep personal data beside it from b
   expect(text).toBe('password="[MASKED_EMAIL]"');
   expect(findings.map(({ kind }) => kind)).toEqual(['secret', 'pii']);
 });
+
+test('a name says what it holds in other widths, with accents and with nothing between its letters', () => {
+  for (const name of ['password', 'ｐａｓｓｗｏｒｄ', 'pass\u200Bword', 'contraseña', 'dbPassword2', 'X-API-KEY'])
+    expect(createContentScanner().transform({ [name]: 'hunter2-xyz' }).value).toEqual({ [name]: '[REDACTED]' });
+  for (const name of ['passwordLength', 'primary_key', 'compassion', 'パスport'])
+    expect(createContentScanner().transform({ [name]: 'hunter2-xyz' }).value).toEqual({ [name]: 'hunter2-xyz' });
+});
+
+test('tokens whose length is published count only at that length', () => {
+  const scanner = createContentScanner();
+  const body = 'aB3dE6gH9jkLmN5pQ7rS'.repeat(5);
+  for (const [prefix, length] of [
+    ['gsk_', 52],
+    ['sk_live_', 24],
+    ['ntn_12345678901', 35],
+    ['cfat_', 48],
+  ] as const) {
+    expect(scanner.scanText(`see ${prefix}${body.slice(0, length)} here`)).toHaveLength(1);
+    expect(scanner.scanText(`see ${prefix}${body.slice(0, length - 9)} here`)).toHaveLength(0);
+  }
+});

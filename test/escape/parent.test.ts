@@ -40,7 +40,7 @@ const EVERY_ENVIRONMENT = `for p in /proc/[0-9]*; do tr '\\0' '\\n' < $p/environ
 const ways: readonly [string, string, RegExp][] = [
   ['an inherited descriptor', 'cat <&3', /planted/u],
   ['an inherited descriptor by its name in /proc', 'cat /proc/self/fd/3', /planted/u],
-  ["descriptors of the parent's in /proc", 'cat /proc/[0-9]*/fd/3 2>/dev/null', /planted/u],
+  ["descriptors of the parent's in /proc", 'cat /proc/@PARENT/fd/3 /proc/$PPID/fd/3 2>/dev/null', /planted/u],
   ['environments in /proc, and its own', EVERY_ENVIRONMENT, /found|inherited/u],
   ['command lines in /proc', `cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '`, /parent\.ts/u],
 ];

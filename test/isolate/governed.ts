@@ -1,9 +1,8 @@
-/** Stands where `govern()` does, in tests of the isolate alone: the same shape, judged by nobody. */
+/** Stands where `govern()` does, in tests of the isolate alone: the same brand, judged by nobody. */
+import { markGoverned } from '../../src/brand.ts';
+
 type Body = (...args: never[]) => unknown;
-export const governed = <T extends Readonly<Record<string, Body>>>(tools: T): T =>
-  Object.fromEntries(
-    Object.entries(tools).map(([name, body]) => {
-      const tool = (...args: unknown[]): unknown => (body as (...given: unknown[]) => unknown)(...args);
-      return [name, Object.assign(tool, { check: () => Promise.resolve({ allowed: true }) })];
-    }),
-  ) as unknown as T;
+export const governed = <T extends Readonly<Record<string, Body | { readonly execute: Body }>>>(tools: T): T => {
+  for (const tool of Object.values(tools)) markGoverned(tool, typeof tool === 'function' ? tool : tool.execute);
+  return tools;
+};

@@ -85,6 +85,10 @@ describe('a hostile host is killed, and its guest ends as crashed', () => {
     ['a log of a run never started', encodeFrame({ type: 'log', run: 2, level: 'log', text: '' })],
     ['a call that skips a number', encodeFrame({ type: 'call', run: 1, call: 2, tool: 'known', args: '[]' })],
     ['a call that the guest may not make', encodeFrame({ type: 'call', run: 1, call: 1, tool: 'unknown', args: '[]' })],
+    [
+      'an answer to a question that was not asked',
+      encodeFrame({ type: 'weighed', gone: [], left: [1], isStill: true }),
+    ],
     ['a level nobody defined', encodeFrame({ type: 'log', run: 1, level: 'fatal', text: '' })],
   ])('%s', (_, bytes) => {
     const { say, sayFrame, ends, kills, host } = begun();
@@ -128,7 +132,18 @@ describe('fuzzed', () => {
     fc.json({ maxDepth: 4 }).map((text): unknown => JSON.parse(text)),
     fc.record(
       {
-        type: fc.constantFrom('ready', 'unlocked', 'log', 'dropped', 'call', 'end', 'memory', 'nonsense'),
+        type: fc.constantFrom(
+          'ready',
+          'unlocked',
+          'log',
+          'dropped',
+          'call',
+          'end',
+          'memory',
+          'weighed',
+          'haunted',
+          'nonsense',
+        ),
         run: fc.oneof(fc.integer({ min: -1, max: 4 }), fc.double(), fc.string()),
         call: fc.oneof(fc.integer({ min: 0, max: 3 }), fc.string()),
         tool: fc.constantFrom('known', 'unknown', '__proto__'),
@@ -139,6 +154,9 @@ describe('fuzzed', () => {
         json: fc.string(),
         cpuMs: fc.double(),
         runs: fc.array(fc.integer({ min: -1, max: 4 })),
+        gone: fc.array(fc.integer({ min: -1, max: 4 })),
+        left: fc.array(fc.integer({ min: -1, max: 4 })),
+        isStill: fc.boolean(),
         pid: fc.integer(),
         threads: fc.integer(),
       },

@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { compileProfile } from '../../src/kernel/compile.ts';
-import { expandGrant, findNamed, findPrivate, isWithin, realPlaces } from '../../src/kernel/grants.ts';
+import { expandGrant, findNamed, findPrivate, Places, realPlaces } from '../../src/kernel/grants.ts';
 import { ACCESS_FS, compileLandlock, gapsOf, handledFileRights, nameFileRights } from '../../src/kernel/landlock.ts';
 import { loadProfile } from '../../src/kernel/profile-files.ts';
 import { aliasesOf, parseMounts } from '../../src/kernel/mounts.ts';
+import { isWithin } from '../../src/kernel/paths.ts';
 import { FILE_RIGHTS } from '../../src/kernel/profile.ts';
 import { compileNamed, optionsFor } from './compiled.ts';
 
@@ -251,7 +252,10 @@ describe('folders around something protected', () => {
     for (const path of tree) mkdirSync(path, { recursive: true });
     fc.assert(
       fc.property(fc.subarray(tree), (blocked) => {
-        const { grants } = expandGrant({ path: join(root, 'tree'), rights: ['read'], why: 'made up line' }, blocked);
+        const { grants } = expandGrant(
+          { path: join(root, 'tree'), rights: ['read'], why: 'made up line' },
+          new Places(blocked),
+        );
         for (const path of tree) {
           const granted = grants.some((grant) => isWithin(path, grant.path));
           const isBlocked = blocked.some((place) => isWithin(path, place));

@@ -1,11 +1,20 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { compileProfile } from '../../src/kernel/compile.ts';
-import { builtInProfiles, loadProfile } from '../../src/kernel/profile-files.ts';
+import { builtInProfiles, isBuiltIn, loadProfile } from '../../src/kernel/profile-files.ts';
 import { parseProfile, profileJsonSchema } from '../../src/kernel/profile.ts';
 import { currentProfile, type ProfileNotice } from '../../src/kernel/profile-current.ts';
 import { watchProfile } from '../../src/kernel/profile-watch.ts';
@@ -27,6 +36,34 @@ describe('the schema', () => {
   test('is published as JSON schema, and the file is the one that zod makes', () => {
     const text = readFileSync(join(repository, 'sandbox-profiles', 'profile.schema.json'), 'utf8');
     expect(JSON.parse(text)).toEqual(profileJsonSchema());
+  });
+
+  test('holds every built-in profile, which is not held against it again when it is used', () => {
+    const folder = join(repository, 'sandbox-profiles');
+    const shipped = readdirSync(folder).filter((file) => file !== 'profile.schema.json');
+    for (const file of shipped) {
+      const document: unknown = JSON.parse(readFileSync(join(folder, file), 'utf8'));
+      expect([file, parseProfile(document, file)]).toEqual([file, document]);
+    }
+    expect(shipped.map((file) => file.slice(0, -'.json'.length)).filter((name) => !isBuiltIn(name))).toEqual([]);
+  });
+
+  test('a file of another name is held against it, also in the folder of the built-in ones or under their names', () => {
+    const wrong = { ...minimal, files: [{ ...rule('/a', 'read'), recursive: true }] };
+    const folder = mkdtempSync(join(root, 'pretender-'));
+    writeFileSync(join(folder, 'worker.json'), JSON.stringify(wrong));
+    expect(() => loadProfile(join(folder, 'worker.json'))).toThrow(/recursive/u);
+    const planted = join(repository, 'sandbox-profiles', `planted-${String(process.pid)}.json`);
+    try {
+      writeFileSync(planted, JSON.stringify(wrong));
+      expect(() => loadProfile(planted)).toThrow(/recursive/u);
+      expect(() => loadProfile(basename(planted, '.json'))).toThrow(/recursive/u);
+      // And it cannot promise a tier by standing where those stand that may.
+      writeFileSync(planted, JSON.stringify({ name: 'mine', description: 'made up for this test', tier: 'observer' }));
+      expect(() => loadProfile(planted)).toThrow(/extend a built-in profile/u);
+    } finally {
+      rmSync(planted, { force: true });
+    }
   });
 
   test('every line of every built-in profile has its why', () => {

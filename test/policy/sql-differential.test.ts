@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { prepareSqlNow } from '../../src/check-sql.ts';
 import { judgeSql } from '../../src/policy/sql.ts';
 import { HARMLESS_FUNCTIONS } from '../../src/policy/sql/functions.ts';
+import { ANALYTICS, ANALYTICS_SCHEMA } from './sql-analytics.ts';
 import { FUZZ_SCHEMA, fuzzSql } from './sql-fuzzer.ts';
 
 vi.setConfig({ testTimeout: 240_000 });
@@ -188,4 +189,16 @@ test("every function of PostgreSQL's own that is called harmless can be called w
   expect(wrong).toEqual([]);
   expect(calls.length).toBeGreaterThan(2000);
   expect(await changers(calls, before)).toEqual([]);
+});
+
+test('every-day analytics run where nothing may be written', async () => {
+  await db.exec(`CREATE SCHEMA analytics; SET search_path = analytics; ${ANALYTICS_SCHEMA}`);
+  const failed: string[] = [];
+  for (const text of Object.values(ANALYTICS).flat()) {
+    await db.exec('BEGIN READ ONLY');
+    await db.exec(text).catch((error: unknown) => failed.push(`${text}: ${String(error)}`));
+    await db.exec('ROLLBACK');
+  }
+  await db.exec('RESET search_path');
+  expect(failed).toEqual([]);
 });

@@ -39,6 +39,11 @@ describe('denied at both levels', () => {
     "SELECT 1 INTO OUTFILE '/tmp/x'",
     "SELECT 1 INTO/**/OUTFILE '/tmp/x'",
     "SELECT 1 INTO DUMPFILE '/tmp/x'",
+    'WITH a AS (SELECT 1) SELECT 1, purge() FROM a',
+    'WITH a AS (SELECT 1) SELECT 1, purge(id) AS x FROM a',
+    'WITH a (x) AS (SELECT 1), purge() AS (SELECT 1) SELECT 1',
+    'SELECT * FROM (WITH RECURSIVE w (n) AS (SELECT 1) SELECT n, purge() FROM w) q',
+    'INSERT INTO shop.log (note) VALUES (shop.purge())',
     'SELECT 1 INTO @x',
     'SELECT @x := 1',
     "SELECT LOAD_FILE('/etc/passwd')",
@@ -57,6 +62,11 @@ describe('denied at both levels', () => {
     'EXPLAIN ANALYZE DELETE FROM users',
     'SELECT * FROM t PROCEDURE ANALYSE()',
     "UPDATE mysql.user SET authentication_string = '' WHERE user = 'root'",
+    "INSERT INTO `mysql`.`global_priv` (Host, User) VALUES ('%', 'x')",
+    'UPDATE users u JOIN "MySQL" . user p ON true SET p.x = 1',
+    'INSERT INTO log (note) SELECT name INTO @a FROM users',
+    'SELECT LAST_INSERT_ID(5)',
+    'SELECT "wipe"(1), shop.`wipe`()',
     'not sql at all',
     '',
   ])('%s', (text) => {
@@ -72,6 +82,8 @@ describe('every-day statements', () => {
     "SELECT CONCAT(name, ' ', surname), IFNULL(a, 0), DATE_FORMAT(created_at, '%Y-%m') FROM users",
     'SELECT *, ROW_NUMBER() OVER (PARTITION BY user_id ORDER BY id) AS rn FROM orders',
     'WITH a AS (SELECT 1 AS x) SELECT * FROM a',
+    'WITH a (x, y) AS (SELECT 1, 2), b (z) AS (SELECT x FROM a) SELECT * FROM b',
+    'WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9) SELECT i, ABS(i) FROM n',
     'SELECT 1 UNION ALL SELECT 2',
     "SELECT REPLACE(name, 'a', 'b'), JSON_EXTRACT(data, '$.a') FROM t WHERE id IN (1, 2)",
     "SELECT 'DROP TABLE users; -- x' AS t -- a comment",
@@ -86,6 +98,10 @@ describe('every-day statements', () => {
     'INSERT INTO archive SELECT * FROM users WHERE id < 5',
     'UPDATE users SET name = ? WHERE id = 1',
     'SELECT * FROM users WHERE id = 1 FOR UPDATE',
+    'SELECT NEXT VALUE FOR s1',
+    'SELECT * FROM (SELECT NEXT VALUE FOR s1 AS c) d',
+    'SELECT s1.nextval FROM users',
+    'INSERT INTO shop.log (note) VALUES (?)',
   ])('safe_write lets pass, read_only does not: %s', (text) => {
     expect(judgeSql(text, 'safe_write', { dialect: 'mysql' }).reason).toBeUndefined();
     expect(allowed(text, 'read_only')).toBe(false);

@@ -1,9 +1,12 @@
 import * as fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { checkSql, prepareSqlNow } from '../../src/check-sql.ts';
+import { govern } from '../../src/govern.ts';
+import { TapPassConfigError } from '../../src/model/errors.ts';
 import { DB_LEVELS } from '../../src/model/flags.ts';
 import type { DbFlag } from '../../src/model/flags.ts';
 import { decideSql, judgeSql } from '../../src/policy/sql.ts';
+import { governPool, sqlTools } from '../../src/sql-tools.ts';
 import { MUST_ALLOW, MUST_ALLOW_WRITES, MUST_DENY } from './sql-corpus.ts';
 
 beforeAll(prepareSqlNow);
@@ -141,6 +144,31 @@ describe('levels, dialects and options', () => {
     expect(passes('SELECT evil.my_function(1)')).toBe(false);
     expect(passes('SELECT score(1)')).toBe(false);
     expect(allowed('SELECT my_function(1)', 'read_only')).toBe(false);
+  });
+  test.each([
+    ['pg_read_file', "SELECT pg_read_file('/etc/passwd')", 'reads or writes files of the server'],
+    ['pg_catalog.pg_terminate_backend', 'SELECT pg_terminate_backend(1)', 'signals or controls the server'],
+    ['lo_import', "SELECT x.lo_import FROM unnest(ARRAY['/etc/passwd']) x", 'reads or writes large objects'],
+    ['dblink', "SELECT * FROM public.dblink('', 'DELETE FROM users') AS t(a int)", 'runs SQL text'],
+    ['ext.dblink_exec', "SELECT ext.dblink_exec('DELETE FROM users')", 'runs SQL text'],
+    ['crosstab', "SELECT * FROM crosstab('DELETE FROM users') AS t(a int)", 'runs SQL text'],
+    ['set_config', "SELECT set_config('role', 'postgres', false)", 'changes settings of the session'],
+    ['nextval', "SELECT nextval('s')", 'changes a sequence'],
+    ['pg_sleep', 'SELECT (5).pg_sleep', 'waits'],
+  ])('nobody can declare %s harmless', (name, text, why) => {
+    const options = { harmlessFunctions: ['my_function', name] };
+    expect(judgeSql(text, 'read_only', options)).toMatchObject({
+      allowed: false,
+      code: 'sql.config',
+      reason: `Expected \`harmlessFunctions\` to name functions without effects, got ${name}, which ${why}: remove it`,
+    });
+    expect(judgeSql('SELECT 1', 'read_only', options).allowed).toBe(false);
+    expect(() => sqlTools(options)).toThrow(TapPassConfigError);
+    expect(() => governPool({}, 'db=read_only', options)).toThrow(TapPassConfigError);
+    expect(() => govern([], { harmlessFunctions: [name] })).toThrow(TapPassConfigError);
+    // A function of the program's with the same name, in a schema of the program's, is another one.
+    const own = { harmlessFunctions: ['app.set_config', 'app.pg_sleep'] };
+    expect(judgeSql('SELECT app.set_config(1), app.pg_sleep(2)', 'read_only', own).allowed).toBe(true);
   });
   test('what the catalogue of a connection says is believed, also where it shadows a function of PostgreSQL', () => {
     const catalogue = {
