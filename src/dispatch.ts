@@ -10,7 +10,7 @@ import type { Run } from './ending.ts';
 import { fail, finish } from './ending.ts';
 
 /** Iterators that the language makes; what else has a `next` may mean something else by it. */
-const ITERATOR = /^\[object (?:Generator|Iterator Helper|\w+ Iterator|RegExp String Iterator)\]$/u;
+const ITERATOR = /^\[object (?:Generator|Iterator|Iterator Helper|\w+ Iterator|RegExp String Iterator)\]$/u;
 
 export const dispatch = (run: Run, result: unknown): unknown => {
   if (typeof result !== 'object' || result === null || Array.isArray(result)) return finish(run, result);

@@ -15,10 +15,14 @@ export const hasAsyncIterator = (result: object): result is Iterates =>
  * The object itself in everything but how it is iterated, and its data is masked as it is read. Other ways to read the
  * stream that it may have of its own are not governed: nobody knows which of its methods do.
  */
-export const driveIterable = (run: Run, body: Iterates): object => {
+export const driveIterable = (run: Run, body: Iterates & Partial<AsyncIterator<unknown>>): object => {
+  // What is its own iterator is read by its own methods too, and both ways go on where the other stopped.
+  const isIterator = typeof body.next === 'function';
+  let only: AsyncGenerator | undefined;
   const first = new StreamRelease(run.verdict);
   let isFirst = true;
   const iterate = (): AsyncGenerator => {
+    if (only !== undefined) return only;
     const stream = isFirst ? first : new StreamRelease(run.verdict);
     isFirst = false;
     // From here on it is the iterator that is read, or dropped.
@@ -29,7 +33,9 @@ export const driveIterable = (run: Run, body: Iterates): object => {
     } catch (error) {
       return fail(run, error);
     }
-    return driveAsyncGenerator(run, source, stream);
+    const pieces = driveAsyncGenerator(run, source, stream);
+    if (isIterator) only = pieces;
+    return pieces;
   };
   const dataAt = (key: PropertyKey, value: unknown): unknown => {
     // Under its name, which may be what tells a secret.
@@ -40,6 +46,9 @@ export const driveIterable = (run: Run, body: Iterates): object => {
   const methods = new Map<unknown, unknown>();
   const get = (key: PropertyKey): unknown => {
     if (key === Symbol.asyncIterator) return iterate;
+    if (isIterator && (key === 'next' || key === 'return' || key === 'throw')) {
+      return (value: unknown) => iterate()[key](value);
+    }
     const value: unknown = Reflect.get(body, key, body);
     if (typeof value !== 'function') return dataAt(key, value);
     // Bound to the object itself: methods of a class may need its private fields.

@@ -1,8 +1,9 @@
 /** Door-internal: streams of `node:stream`, governed as they are read: in the same mode and encoding. */
 import { Duplex, Readable, Transform } from 'node:stream';
+import type { DuplexOptions } from 'node:stream';
 import { driveAsyncGenerator } from './drive.ts';
 import type { Run } from './ending.ts';
-import { end, fail } from './ending.ts';
+import { end, fail, passOn } from './ending.ts';
 import { StreamRelease } from './fulfil.ts';
 
 /** Of what can be iterated: streams of packages as well (`readable-stream`), which are of no class of ours. */
@@ -18,12 +19,19 @@ const isPremature = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE';
 
 export const driveNode = (run: Run, body: Readable): Readable => {
-  const { readableObjectMode: objectMode, readableEncoding: encoding } = body;
+  const { readableObjectMode, readableHighWaterMark, readableEncoding: encoding } = body;
   const stream = new StreamRelease(run.verdict);
   const chunks = body[Symbol.asyncIterator]();
-  const isCoded = !objectMode && encoding !== null && OF_BYTES.has(encoding);
+  const isCoded = !readableObjectMode && encoding !== null && OF_BYTES.has(encoding);
   const source = isCoded ? decoded(chunks, encoding) : chunks;
   const pieces = driveAsyncGenerator(run, source, stream);
+  const masked = (error: unknown): Error => {
+    try {
+      return fail(run, error);
+    } catch (thrown) {
+      return thrown as Error;
+    }
+  };
   const fulfilRead = async (): Promise<void> => {
     try {
       const { done, value } = (await pieces.next()) as IteratorResult<unknown, unknown>;
@@ -38,37 +46,87 @@ export const driveNode = (run: Run, body: Readable): Readable => {
   const letGo = async (): Promise<void> => {
     end(run, 'returned', { released: stream.released });
     // The body itself: the generator may be waiting for a chunk that never comes.
-    if (!body.readableEnded) body.destroy();
+    if (!body.readableEnded || isOpenToWrite(body)) body.destroy();
     try {
       await pieces.return(undefined);
     } catch {
       // The call has ended, and nobody reads on.
     }
   };
-  const reader: Readable = new Readable({
-    objectMode,
+  const options = {
+    readableObjectMode,
+    readableHighWaterMark,
     ...(encoding !== null && { encoding }),
     read: () => {
       void fulfilRead();
     },
-    destroy: (error, done) => {
+    destroy: (error: Error | null, done: (error?: Error | null) => void) => {
       void letGo();
       done(error);
     },
-  });
+  };
+  const reader = isOpenToWrite(body)
+    ? new Duplex({ ...options, ...writesOf(body, masked) })
+    : new Readable({ ...options, objectMode: readableObjectMode, highWaterMark: readableHighWaterMark });
   // Also before anybody reads, and after: without a listener the error would end the process.
   body.on('error', (error) => {
-    if (run.isEnded) return;
-    try {
-      fail(run, error);
-    } catch (masked) {
-      reader.destroy(masked as Error);
-    }
+    if (!run.isEnded) reader.destroy(masked(error));
   });
-  // What a Transform reads is written by the body; what is written to a socket is written by the caller.
-  return body instanceof Duplex && !(body instanceof Transform) && body.writable
-    ? Duplex.from({ readable: reader, writable: body })
-    : reader;
+  lendMembers(reader, body, (value) => {
+    const given = stream.aside(value);
+    passOn(run, stream, []);
+    return given;
+  });
+  return reader;
+};
+
+const STREAMS: ReadonlySet<object | null> = new Set([Readable.prototype, Duplex.prototype, Transform.prototype, null]);
+
+const isData = (value: unknown): boolean => {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return true;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || prototype === Object.prototype;
+};
+
+/** What a stream of a class of its own has besides: the head of an answer, the path of a file. Data is masked. */
+const lendMembers = (reader: Readable, body: Readable, mask: (value: unknown) => unknown): void => {
+  const read = (name: string): unknown => {
+    const value: unknown = Reflect.get(body, name, body);
+    if (typeof value === 'function') return (value as (...args: unknown[]) => unknown).bind(body);
+    return isData(value) ? mask(value) : value;
+  };
+  for (let at: object | null = body; !STREAMS.has(at); at = Object.getPrototypeOf(at) as object | null) {
+    for (const name of Object.getOwnPropertyNames(at)) {
+      if (name.startsWith('_') || name in reader) continue;
+      const set = (value: unknown): boolean => Reflect.set(body, name, value, body);
+      Object.defineProperty(reader, name, { get: () => read(name), set, configurable: true, enumerable: true });
+    }
+  }
+};
+
+/** What a Transform reads is written by the body; what is written to a socket is written by the caller. */
+const isOpenToWrite = (body: Readable): body is Duplex =>
+  body instanceof Duplex && !(body instanceof Transform) && body.writable;
+
+/** Passes on what the caller writes, and what comes of it, which is a result as well. */
+const writesOf = (body: Duplex, masked: (error: unknown) => Error): DuplexOptions => {
+  const answer =
+    (done: (error?: Error | null) => void) =>
+    (error?: Error | null): void => {
+      done(error === undefined || error === null ? null : masked(error));
+    };
+  return {
+    allowHalfOpen: body.allowHalfOpen,
+    writableObjectMode: body.writableObjectMode,
+    writableHighWaterMark: body.writableHighWaterMark,
+    decodeStrings: false,
+    write: (chunk, encoding, done) => {
+      body.write(chunk, encoding, answer(done));
+    },
+    final: (done) => {
+      body.end(answer(done));
+    },
+  };
 };
 
 async function* decoded(chunks: AsyncIterator<unknown>, encoding: BufferEncoding): AsyncGenerator {

@@ -78,6 +78,33 @@ describe('an error of the source is masked, and ends the call', () => {
     expect(ends()).toMatchObject([{ outcome: 'threw' }, { outcome: 'threw' }]);
   });
 
+  test.each(['read', 'write', 'final'] as const)('of a socket, whichever side it comes from: %s', async (side) => {
+    const body = governed(
+      () =>
+        new Duplex({
+          read() {
+            if (side === 'read') this.destroy(new Error(`no answer for ${SECRET}`));
+          },
+          write: (_chunk, _encoding, done) => {
+            done(side === 'write' ? new Error(`no answer for ${SECRET}`) : null);
+          },
+          final: (done) => {
+            done(side === 'final' ? new Error(`no answer for ${SECRET}`) : null);
+          },
+        }),
+    );
+    const socket = body();
+    const told: unknown[] = [];
+    socket.on('error', (error) => told.push(error));
+    socket.resume();
+    socket.write('question', (error) => told.push(error));
+    socket.end();
+    await new Promise((resolve) => socket.once('close', resolve));
+    expect(told.map(String).join(' ')).toContain('no answer for [REDACTED]');
+    expect(told.map(String).join(' ')).not.toContain(SECRET);
+    expect(ends()).toMatchObject([{ outcome: 'threw' }]);
+  });
+
   test('that is told twice ends nothing twice, and not the process', () => {
     const source = new Readable({ read: () => undefined });
     const stream = governed(() => source)();
@@ -218,6 +245,28 @@ describe('nothing passes beside the reading', () => {
     expect(ends()).toMatchObject([{ blocked: true }]);
   });
 
+  test('an iterator that the language made of another', () => {
+    let left = 2;
+    const source = { next: () => ({ value: SECRET, done: (left -= 1) < 0 }) };
+    expect([...governed(() => Iterator.from<string>(source as Iterator<string>))()].join('')).toBe('[REDACTED]');
+    expect(ends()).toHaveLength(1);
+  });
+
+  test('an iterator of its own, by its own methods too', async () => {
+    let left = 3;
+    const iterator = () => ({
+      next: async () => ({ value: `${SECRET} `, done: (left -= 1) < 0 }),
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    });
+    const body = governed(iterator)();
+    const { value } = await body.next();
+    const rest = await Array.fromAsync(body);
+    expect([value, ...rest].join('')).toBe('[REDACTED] [REDACTED] [REDACTED] ');
+    expect(ends()).toMatchObject([{ outcome: 'returned' }]);
+  });
+
   test('a frozen object is iterated like any other', async () => {
     class Frozen {
       readonly #text = SECRET;
@@ -298,6 +347,30 @@ describe('nothing passes beside the reading', () => {
     }
     expect(text).toBe('before [REDACTED] after');
     expect(ends()).toMatchObject([{ outcome: 'returned' }]);
+  });
+
+  test('what a stream of a class of its own has besides', async () => {
+    class Answer extends Readable {
+      readonly statusCode = 200;
+      readonly headers = { 'x-token': SECRET, 'x-a': 'fine' };
+      readonly #size = 3;
+      get size(): number {
+        return this.#size;
+      }
+      resize(by: number): number {
+        return this.#size * by;
+      }
+      override _read(): void {
+        this.push(null);
+      }
+    }
+    const answer = governed(() => new Answer())();
+    expect([answer.statusCode, answer.size, answer.resize(2)]).toEqual([200, 3, 6]);
+    expect(answer.headers).toEqual({ 'x-token': '[REDACTED]', 'x-a': 'fine' });
+    expect(await Array.fromAsync(answer)).toEqual([]);
+    expect(ends()).toMatchObject([{ outcome: 'returned', detections: [{}] }]);
+    const blocked = governed(() => new Answer(), { flags: 'secrets=block' })();
+    expect(() => blocked.headers).toThrow(PolicyBlockError);
   });
 
   test('a stream of another make than ours', async () => {
