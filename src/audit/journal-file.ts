@@ -17,7 +17,7 @@ import {
   unlinkSync,
 } from 'node:fs';
 import { constants as systemConstants } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
 import type { LineWriter } from './append.ts';
 import { fileName, journalError, requireRecordable, TAIL_LENGTH, NO_HASH } from './format.ts';
@@ -59,7 +59,7 @@ export class JournalFile {
     const path = join(dir, name);
     let fd: number | undefined;
     try {
-      mkdirSync(dir, { recursive: true, mode: 0o700 });
+      makeDirectory(dir);
       fd = openSync(path, O_APPEND | O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, 0o600);
       const file = new JournalFile(name, path, fd, writer);
       first(file, id);
@@ -162,6 +162,30 @@ export class JournalFile {
     }
   }
 }
+
+/**
+ * With its parents, each tried twice at most: Node's own recursive way never returns from a file system that makes no
+ * directories and says ENOENT (/proc).
+ */
+const makeDirectory = (dir: string): void => {
+  if (make(dir)) return;
+  const parent = dirname(dir);
+  if (parent !== dir) makeDirectory(parent);
+  if (!make(dir)) mkdirSync(dir);
+};
+
+/** False when its parent is missing. */
+const make = (dir: string): boolean => {
+  try {
+    mkdirSync(dir, { mode: 0o700 });
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return false;
+    if (code === 'EEXIST' && statOf(dir)?.isDirectory() === true) return true;
+    throw error;
+  }
+};
 
 /** What cannot be looked at counts as gone: nobody could read the record either. */
 const statOf = (path: string): Stats | undefined => {

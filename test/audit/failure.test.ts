@@ -133,7 +133,11 @@ const child = (
     `import { openJournalSync } from '${root}/src/audit/journal.ts';\n` +
       `import { decided, ended } from '${root}/test/audit/entries.ts';\n${body}`,
   );
-  return spawnSync('sh', ['-c', `${limit}; exec "$0" "$1"`, process.execPath, file], { encoding: 'utf8' });
+  return spawnSync('sh', ['-c', `${limit}; exec "$0" "$1"`, process.execPath, file], {
+    encoding: 'utf8',
+    timeout: 60_000,
+    killSignal: 'SIGKILL',
+  });
 };
 
 test('a directory that is not writable denies with the reason; the same user may write the next one', () => {
@@ -156,6 +160,17 @@ test('a directory that is not writable denies with the reason; the same user may
   expect(result.stderr).toBe('');
   expect(result.stdout).toMatch(
     /^(TAPPASS_JOURNAL Expected to create a journal file in .*EACCES.* Make the directory writable.*\n){2}open: recorded\n$/,
+  );
+});
+
+test('a place where no directory can be made denies, at once', () => {
+  const result = child(`
+    try { openJournalSync({ dir: '/proc/tappass/audit' }); } catch (error) { console.log(error.code, error.message); }
+    openJournalSync({ dir: '${join(directory.path, 'a', 'b', 'c')}' }).append(decided());
+    console.log('deep: recorded');
+  `);
+  expect(result.stdout).toMatch(
+    /^TAPPASS_JOURNAL Expected to create a journal file in \/proc\/.*ENOENT.*\ndeep: recorded\n$/,
   );
 });
 
