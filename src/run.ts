@@ -79,7 +79,7 @@ const blocks = (mode: Mode): boolean => mode === 'enforce' || mode === 'lockdown
 /** Grants are made when a body asks for them: most never do, and they would cost every call. */
 class CallContext implements ToolContext {
   readonly callId: string;
-  readonly signal?: AbortSignal;
+  declare readonly signal?: AbortSignal;
   readonly #request: Request;
   readonly #decision: Decision;
 
