@@ -14,7 +14,7 @@ import {
   requireWorkspace,
 } from './command-options.ts';
 import type { AllowDegraded, AuditOption, CommandLimits, NetworkOptions } from './command-options.ts';
-import { tierDenied } from './command-report.ts';
+import { tierDenied } from './tier-denied.ts';
 import { compileProfile } from './kernel/compile.ts';
 import type { CompiledProfile } from './kernel/compiled.ts';
 import { launchConfined } from './kernel/confined.ts';

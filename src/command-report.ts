@@ -1,9 +1,6 @@
 /** What a confined command's report says, and the reasons in words, from the kernel's own numbers. */
-import { TrustTierDenied } from './model/errors.ts';
 import type { LayerReport } from './model/layer.ts';
-import type { CorrelationIds } from './model/session.ts';
 import type { Tier } from './model/tier.ts';
-import { lockedTier } from './kernel/lock-state.ts';
 import type { CompiledProfile } from './kernel/compiled.ts';
 import { errnoName } from './kernel/errno.ts';
 import type { Held } from './kernel/group-plan.ts';
@@ -11,6 +8,7 @@ import { mostTasks } from './kernel/group.ts';
 import { nameFileRights } from './kernel/landlock.ts';
 import type { LaunchEnd, LaunchStep } from './kernel/launcher.ts';
 import type { PreparedCommand } from './command-prepare.ts';
+import { tierDenied } from './tier-denied.ts';
 
 export interface CommandReport {
   readonly tier: Tier;
@@ -20,19 +18,6 @@ export interface CommandReport {
   /** Layers whose absence the caller accepted. */
   readonly degraded: readonly string[];
 }
-
-const NO_SESSION: CorrelationIds = { sessionId: '', taskId: '', agentUuid: '', pipelineUuid: '', auditUrl: null };
-
-export const tierDenied = (
-  tier: Tier,
-  missing: readonly { readonly layer: string; readonly reason: string }[],
-): TrustTierDenied =>
-  new TrustTierDenied(
-    `Expected this host to enforce tier \`${tier}\`, got no ${missing.map(({ layer, reason }) => `${layer} (${reason})`).join(', no ')}. ` +
-      'Run `tappass doctor` for the cures, or accept the gap by name with `allowDegraded`',
-    { requiredTier: tier, actualTier: lockedTier() ?? null, missing: missing.map(({ layer }) => layer) },
-    NO_SESSION,
-  );
 
 const full = (layer: string, detail?: string): LayerReport => ({
   layer,

@@ -1,6 +1,6 @@
 /** Door: sandbox profiles by name or path, what they mean on this host, and files that are reloaded when they change. */
 import { tmpdir, homedir } from 'node:os';
-import { tierDenied } from './command-report.ts';
+import { tierDenied } from './tier-denied.ts';
 import { compileProfile } from './kernel/compile.ts';
 import { hostAbilities } from './kernel/host.ts';
 import { nameFileRights } from './kernel/landlock.ts';

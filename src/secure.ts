@@ -12,7 +12,8 @@ import {
   requireWorkspace,
 } from './command-options.ts';
 import type { AllowDegraded, AuditOption, NetworkOptions } from './command-options.ts';
-import { portLayer, tierDenied } from './command-report.ts';
+import { portLayer } from './command-report.ts';
+import { tierDenied } from './tier-denied.ts';
 import { compileProfile } from './kernel/compile.ts';
 import type { CompiledProfile } from './kernel/compiled.ts';
 import { hostAbilities } from './kernel/host.ts';

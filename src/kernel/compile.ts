@@ -8,22 +8,12 @@ import type { CompiledLimits, CompiledProfile } from './compiled.ts';
 import { grantFiles } from './file-grants.ts';
 import { stampOf, type ExplainedGrant } from './grants.ts';
 import { compileLandlock, gapsOf, type LandlockGap } from './landlock.ts';
-import { COVERED_BY, missingLayers, needsPidNamespace, type MissingLayer } from './layers.ts';
+import { COVERED_BY, missingLayers, needsPidNamespace, type HostAbilities, type MissingLayer } from './layers.ts';
 import { networkRules } from './network-rules.ts';
 import { profileFault, type Profile } from './profile.ts';
-import { compileSeccomp, type Architecture, type SyscallPolicy, type SyscallRule } from './seccomp.ts';
+import { compileSeccomp, type SyscallPolicy, type SyscallRule } from './seccomp.ts';
 import { gapRules, lowerRule, NO_MORE_PROGRAMS } from './syscall-rules.ts';
 import { resolveVariables, type ProfileVariables } from './variables.ts';
-
-/** What this host can enforce, as `probe.ts` found out. */
-export interface HostAbilities {
-  readonly architecture: Architecture;
-  /** 0: no Landlock. */
-  readonly landlockAbi: number;
-  readonly seccomp: boolean;
-  /** A new process can be started in a pid namespace of its own. */
-  readonly pidNamespace: boolean;
-}
 
 export interface CompileOptions {
   readonly variables: ProfileVariables;

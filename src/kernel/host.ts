@@ -1,6 +1,6 @@
 /** What this host can enforce, asked once. */
 import { loadAddon } from '../native/addon.ts';
-import type { HostAbilities } from './compile.ts';
+import type { HostAbilities } from './layers.ts';
 
 let known: HostAbilities | undefined;
 

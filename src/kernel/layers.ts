@@ -1,14 +1,30 @@
 /** Which layers a profile needs and this host lacks. */
-import type { CompileOptions } from './compile.ts';
 import type { LandlockGap } from './landlock.ts';
 import type { Layer, Profile } from './profile.ts';
+import type { Architecture } from './seccomp.ts';
+
+/** What this host can enforce, as `probe.ts` found out. */
+export interface HostAbilities {
+  readonly architecture: Architecture;
+  /** 0: no Landlock. */
+  readonly landlockAbi: number;
+  readonly seccomp: boolean;
+  /** A new process can be started in a pid namespace of its own. */
+  readonly pidNamespace: boolean;
+}
+
+/** As much of what is compiled as the layers depend on. */
+export interface LayerOptions {
+  readonly host: HostAbilities;
+  readonly inProcess?: boolean;
+}
 
 export interface MissingLayer {
   readonly layer: Layer;
   readonly reason: string;
 }
 
-export const needsPidNamespace = (profile: Profile, options: CompileOptions, gaps: readonly LandlockGap[]): boolean =>
+export const needsPidNamespace = (profile: Profile, options: LayerOptions, gaps: readonly LandlockGap[]): boolean =>
   gaps.includes('scope') &&
   options.inProcess !== true &&
   options.host.pidNamespace &&
@@ -16,7 +32,7 @@ export const needsPidNamespace = (profile: Profile, options: CompileOptions, gap
 
 export const missingLayers = (
   profile: Profile,
-  options: CompileOptions,
+  options: LayerOptions,
   connect: 'any' | readonly number[],
   gaps: readonly LandlockGap[],
 ): readonly MissingLayer[] => {
