@@ -4,9 +4,9 @@
  */
 import { ALNUM, DASH, HEX, KINDS, UNDERSCORE } from './characters.ts';
 import { NumberChain, isGap } from './number-chains.ts';
-import { matchIpv4 } from './pii-addresses.ts';
+import { matchIpv4, matchMac } from './pii-addresses.ts';
 import { matchCard, matchSsn } from './pii-cards.ts';
-import { matchIdentityDigits, matchIdentityToken, matchMac } from './pii-identities.ts';
+import { matchIdentityDigits, matchIdentityToken } from './pii-identities.ts';
 import { matchPhone } from './pii-phone.ts';
 import type { TextView } from './text-view.ts';
 
