@@ -118,7 +118,7 @@ test('every number that a rule proves is masked beside the word that it needs, a
       const text = Array.from({ length }, () => Math.floor(random() * 10)).join('');
       if (proves(digitsOf(text), 0)) number = text;
     }
-    expect(number, rule).toHaveLength(length);
+    expect({ rule, length: number.length }).toEqual({ rule, length });
     let at = 0;
     const grouped = shape.map((width) => number.slice(at, (at += width))).join(gaps.charAt(0));
     const word = needs === undefined ? 'it is' : TOPIC_WORDS[needs[0] as Topic][0];
