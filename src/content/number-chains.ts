@@ -33,6 +33,9 @@ const gapOf = (code: number): number => {
   return code >= 0x2010 && code <= 0x2013 ? code - 0x2008 : code === 0x202f ? 12 : 0;
 };
 
+/** May this stand between groups? */
+export const isGap = (code: number): boolean => gapOf(code) !== 0;
+
 const gapNumber = (gap: string): number =>
   Array.from(gap).reduce((sum, sign, at) => sum | (GAP_SIGNS.indexOf(sign) << (4 * at)), 0);
 

@@ -185,7 +185,7 @@ export const matchIpv6 = (view: TextView, colon: number): void => {
 };
 
 /** Six pairs of hexadecimal digits with one separator (IEEE 802 EUI-48). */
-export const macEnd = (text: string, start: number): number => {
+const macEnd = (text: string, start: number): number => {
   const separator = text.charCodeAt(start + 2);
   if (separator !== 58 && separator !== 45) return -1;
   const end = start + 17;
@@ -195,4 +195,15 @@ export const macEnd = (text: string, start: number): number => {
     if (at + 2 < end && text.charCodeAt(at + 2) !== separator) return -1;
   }
   return end;
+};
+
+/** The sign between the first two pairs of a hardware address. */
+export const matchMac = (view: TextView, colon: number): void => {
+  const start = colon - 2;
+  if (start < 0 || start < view.macUntil || (start > 0 && (kind(view.text, start - 1) & (ALNUM | DASH)) !== 0)) return;
+  const end = macEnd(view.text, start);
+  if (end === -1 || view.text[start - 1] === ':') return;
+  view.macUntil = end;
+  if (/^(?:00|ff)(?:[:-](?:00|ff)){5}$/iu.test(view.text.slice(start, end))) return;
+  view.emit({ start, end, kind: 'pii', type: 'MAC_ADDRESS', rule: 'eui-48', score: 0.85 });
 };

@@ -4,7 +4,6 @@ import { digitsOf, mod97Step } from './checksums.ts';
 import { DIGIT_RULES, isCpf, type DigitRule } from './identity-numbers.ts';
 import { TOKEN_RULES, isHetu, type Rule, type TokenRule } from './identity-rules.ts';
 import { DASH_GAP, gapBits, type NumberChain } from './number-chains.ts';
-import { macEnd } from './pii-addresses.ts';
 import { TOPIC, topicBits } from './pii-context.ts';
 import type { TextView } from './text-view.ts';
 
@@ -261,16 +260,6 @@ const matchShaped = (view: TextView, start: number, end: number): number => {
   return -1;
 };
 
-/** The sign between the first two pairs of a hardware address. */
-export const matchMac = (view: TextView, colon: number): void => {
-  const start = colon - 2;
-  if (start < 0 || start < view.macUntil || (start > 0 && (kind(view.text, start - 1) & (ALNUM | DASH)) !== 0)) return;
-  const end = macEnd(view.text, start);
-  if (end === -1 || view.text[start - 1] === ':') return;
-  view.macUntil = end;
-  if (/^(?:00|ff)(?:[:-](?:00|ff)){5}$/iu.test(view.text.slice(start, end))) return;
-  emit(view, start, end, 'MAC_ADDRESS', 'eui-48', 0.85);
-};
 const MONTH =
   'jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?';
 const DATE = new RegExp(

@@ -3,10 +3,10 @@
  * into what it holds, surest shape first.
  */
 import { ALNUM, DASH, HEX, KINDS, UNDERSCORE } from './characters.ts';
-import { NumberChain } from './number-chains.ts';
-import { matchIpv4 } from './pii-addresses.ts';
+import { NumberChain, isGap } from './number-chains.ts';
+import { matchIpv4, matchMac } from './pii-addresses.ts';
 import { matchCard, matchSsn } from './pii-cards.ts';
-import { matchIdentityDigits, matchIdentityToken, matchMac } from './pii-identities.ts';
+import { matchIdentityDigits, matchIdentityToken } from './pii-identities.ts';
 import { matchPhone } from './pii-phone.ts';
 import type { TextView } from './text-view.ts';
 
@@ -54,7 +54,9 @@ const walkDigits = (view: TextView, chain: NumberChain): void => {
         continue;
       }
     }
-    at = matchChain(view, chain, at) - 1;
+    // Most numbers of ordinary texts end here: a few digits that nothing goes on from.
+    if (digitsEnd - at < 6 && !isGap(next)) at = digitsEnd - 1;
+    else at = matchChain(view, chain, at) - 1;
   }
 };
 

@@ -1,8 +1,8 @@
 /** All rules for personal data: the words and signs that wake them, and the walk over the digits. */
 import type { Trigger } from './secrets.ts';
-import { matchEmail, matchIpv6 } from './pii-addresses.ts';
+import { matchEmail, matchIpv6, matchMac } from './pii-addresses.ts';
 import { TOPIC, TOPICS, TOPIC_WORDS, isWord, type Topic } from './pii-context.ts';
-import { matchBirth, matchMac } from './pii-identities.ts';
+import { matchBirth } from './pii-identities.ts';
 
 const topicTrigger = (topic: Topic, word: string): Trigger => {
   const number = TOPIC[topic];

@@ -4,15 +4,16 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { compileKeywords, eachKeyword } from '../../src/content/keywords.ts';
 import { digitsOf, isRepeated, luhn, mod11_10, mod97Step, verhoeff } from '../../src/content/checksums.ts';
+import { DIGIT_RULES } from '../../src/content/identity-numbers.ts';
 import { TOKEN_RULES } from '../../src/content/identity-rules.ts';
-import { topicBits, TOPICS } from '../../src/content/pii-context.ts';
+import { TOPICS, TOPIC_WORDS, topicBits, type Topic } from '../../src/content/pii-context.ts';
 import { matchNumbers } from '../../src/content/pii-numbers.ts';
 import { TOPIC_TRIGGERS } from '../../src/content/pii.ts';
 import { createContentScanner } from '../../src/content/scanner.ts';
 import { secretName } from '../../src/content/secret-names.ts';
 import type { Span } from '../../src/content/spans.ts';
 import { TextView } from '../../src/content/text-view.ts';
-import { SOURCES, textOf } from '../bench/worst-texts.ts';
+import { SOURCES, seeded, textOf } from '../bench/worst-texts.ts';
 import { matchNumbers as plainNumbers } from './reference-numbers.ts';
 
 const DIGITS = '0123456789'.split('');
@@ -104,6 +105,35 @@ test('every token that a rule can match has one of the shapes of that rule', () 
     }),
     { numRuns: 5_000 },
   );
+});
+
+test('every number that a rule proves is masked beside the word that it needs, and its rule is silent without it', () => {
+  const scanner = createContentScanner({ pii: 'mask' });
+  const random = seeded(7);
+  for (const { rule, shape, gaps = ' ', proves, needs } of DIGIT_RULES) {
+    const length = shape.reduce((sum, width) => sum + width, 0);
+    let number = '';
+    // A date and two check digits are the rarest: one number of some ten thousand.
+    for (let tries = 0; tries < 400_000 && number === ''; tries += 1) {
+      const text = Array.from({ length }, () => Math.floor(random() * 10)).join('');
+      if (proves(digitsOf(text), 0)) number = text;
+    }
+    expect({ rule, length: number.length }).toEqual({ rule, length });
+    let at = 0;
+    const grouped = shape.map((width) => number.slice(at, (at += width))).join(gaps.charAt(0));
+    const word = needs === undefined ? 'it is' : TOPIC_WORDS[needs[0] as Topic][0];
+    expect(scanner.transformText(`${word} ${grouped}.`).text, `${rule} ${grouped}`).not.toContain(grouped);
+    // Some rules have a stricter form that needs no word.
+    const strict = DIGIT_RULES.some(
+      (other) =>
+        other.rule === rule &&
+        other.needs === undefined &&
+        other.gaps === undefined &&
+        other.shape.join() === shape.join(),
+    );
+    if (needs !== undefined && !strict)
+      expect(scanner.scanText(`it is ${grouped}.`).map((finding) => finding.rule)).not.toContain(rule);
+  }
 });
 
 test('check digits agree with long division and with published examples', () => {

@@ -4,7 +4,7 @@
  */
 import { ALNUM, DASH, DIGIT, DOT, HEX, UNDERSCORE } from '../../src/content/characters.ts';
 import { TOPIC } from '../../src/content/pii-context.ts';
-import { matchMac } from '../../src/content/pii-identities.ts';
+import { matchMac } from '../../src/content/pii-addresses.ts';
 import type { TextView } from '../../src/content/text-view.ts';
 import { kind, joinGroups, luhn, readChain, shapeAt, type Group } from './reference-chains.ts';
 import { matchIdentityDigits, matchIdentityToken } from './reference-identities.ts';
