@@ -28,7 +28,10 @@ export interface CodeOptions {
   readonly tools?: GuestTools;
   /** Deadline in milliseconds, 1 to 3 600 000 (default 30 000). Kept from outside: the host is killed if need be. */
   readonly timeoutMs?: number;
-  /** Memory in MB, 8 to 2048 (default 128). V8 keeps it roughly, the watch from outside within half as much again. */
+  /**
+   * Memory in MB, 8 to 2048 (default 128). V8 keeps it roughly, the watch from outside within half as much again. While
+   * the watch finds out whose fault it was, the whole host may grow by half once more.
+   */
   readonly memoryMb?: number;
   /** Default: JavaScript where the source parses as that, else TypeScript. */
   readonly language?: Language;

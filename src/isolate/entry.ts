@@ -21,7 +21,7 @@ const RESERVE = 2;
  */
 const REST_MS = 1;
 /** What a guest's thread may take to notice that it was ended; longer is native code that V8 cannot interrupt. */
-const LEAVE_MS = 50;
+const LEAVE_MS = 250;
 /** How often guests that are at work are looked at again before they count as such, and the milliseconds between. */
 const CULL_TRIES = 6;
 const CULL_MS = 3;
@@ -97,7 +97,7 @@ const start = (message: RunMessage): void => {
 
 const weigh = (cull: boolean): void => {
   clear();
-  if (leaving.size > 0) post({ type: 'haunted' });
+  if ([...leaving].some((guest) => !guest.isIdle)) post({ type: 'haunted' });
   if (cull) search(CULL_TRIES);
   else answer([], false);
 };

@@ -11,7 +11,7 @@ import type { StartedHost } from './start-host.ts';
 /** How long after a guest's deadline the host may take to say so itself before it is killed. */
 const GRACE_MS = 250;
 /** A host says within this time, in milliseconds, that something of an ended guest is still there. */
-const HAUNT_MS = 200;
+const HAUNT_MS = 500;
 /** How long a host may take to load, lock itself and make its first isolate; a tenth of a second is usual. */
 const START_MS = 30_000;
 export interface HostEnd {
@@ -181,8 +181,11 @@ export class IsolateHost {
       isHaunted: this.#haunted,
       served: this.#lastRun,
     });
-    if (verdict.kind === 'ask') this.#send({ type: 'weigh', cull: verdict.cull });
-    else if (verdict.kind === 'kill') this.#doom('memory', verdict.guilty, verdict.reason);
+    if (verdict.kind === 'ask') {
+      // Whatever comes of it: nobody else is put beside a guest that overeats.
+      this.retire();
+      this.#send({ type: 'weigh', cull: verdict.cull });
+    } else if (verdict.kind === 'kill') this.#doom('memory', verdict.guilty, verdict.reason);
   }
 
   /** Resident memory in MB; 0 where it cannot be had. */
