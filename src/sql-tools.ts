@@ -123,7 +123,8 @@ export type SqlStreamTool = Tool<string, typeof input, AsyncGenerator<SqlRow>>;
 
 /**
  * Tools over one database: `query` answers with at most `maxRows` rows, `query_stream` hands out row after row. A statement
- * that only reads runs in a READ ONLY transaction (SQLite: under an authorizer), whatever the level.
+ * that only reads runs in a READ ONLY transaction (SQLite: under an authorizer), whatever the level; under `safe_write`
+ * PostgreSQL undoes a statement on whose behalf a trigger, rule or cascade loses rows (`TAPPASS_SQL_REFUSED`).
  *
  * @example
  * const [query] = govern(sqlTools({ connection: new pg.Pool() }), { flags: 'db=read_only' });

@@ -46,7 +46,8 @@ export interface SqlCatalogue {
 export interface SqlOptions {
   /**
    * Functions (and types) of the program's own that have no effects, as PostgreSQL stores their names: lower case
-   * unless quoted, with the schema where the statements write it. Default none: an unknown function is denied.
+   * unless quoted, with the schema where the statements write it. Default none: an unknown function is denied. A name
+   * that is known to have effects (`pg_read_file`, `dblink`, `set_config` …) is an error, and everything is denied.
    */
   readonly harmlessFunctions?: readonly string[];
   readonly catalogue?: SqlCatalogue;
