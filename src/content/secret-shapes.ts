@@ -112,17 +112,22 @@ export const matchUrl = (view: TextView, colon: number): void => {
   emit(view, separator + 1, last, 'url-password', 0.9);
 };
 
+const KEY_ID_LENGTH = 20;
 const AWS_PREFIX = /^(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)$/u;
 
 /** AWS access key ids (IAM identifiers: four letters that name the kind, sixteen of base 32). */
 export const matchAwsKeyId = (view: TextView, start: number): void => {
   const { text } = view;
-  const end = start + 20;
-  if (!AWS_PREFIX.test(text.slice(start, start + 4)) || view.runEnd(start, UPPER | DIGIT) !== end) return;
-  if (!bounded(text, start, end, WORD)) return;
+  const end = start + KEY_ID_LENGTH;
+  if (!AWS_PREFIX.test(text.slice(start, start + 4))) return;
+  // Alone, or before others of its kind with nothing between them.
+  const run = view.runEnd(start, UPPER | DIGIT);
+  if (run !== end && !((run - start) % KEY_ID_LENGTH === 0 && AWS_PREFIX.test(text.slice(end, end + 4)))) return;
+  if (start > 0 && (kind(text, start - 1) & (UPPER | DIGIT)) !== 0 && start > view.tokenEnd) return;
   const id = text.slice(start, end);
   if (id.endsWith('EXAMPLE') || entropyOf(id, 4) < 2.4) return;
   if (!/\d/u.test(id) && !id.startsWith('AKIA')) return;
+  view.tokenEnd = Math.max(end, view.tokenEnd);
   emit(view, start, end, 'aws-key-id');
 };
 

@@ -167,7 +167,9 @@ export const matchToken = (view: TextView, row: Row, start: number): void => {
   const { text } = view;
   if (start < view.tokenUntil || !text.startsWith(prefix, start)) return;
   const before = start === 0 ? 0 : (KINDS[text.charCodeAt(start - 1)] ?? 0);
-  if ((before & ALNUM) !== 0 && prefix.length < 12) return;
+  // A token may begin in what could still be the rest of the one before it.
+  const isBehindToken = start <= view.tokenEnd && view.tokenEnd > 0;
+  if ((before & ALNUM) !== 0 && prefix.length < 12 && !isBehindToken) return;
   if (prefix.length < 5 && (before & (DOT | DASH | UNDERSCORE)) !== 0) return;
   const from = start + prefix.length;
   let end = view.runEnd(from, alphabet);
@@ -176,7 +178,8 @@ export const matchToken = (view: TextView, row: Row, start: number): void => {
   const length = end - from;
   if (length < min || (max !== undefined && length > max)) return;
   const judged = Math.min(end, from + LONGEST_JUDGED);
-  view.tokenUntil = end;
+  view.tokenUntil = from + min;
+  view.tokenEnd = end;
   if (isFiller(text, from, judged) || /^(\d)\1+$/u.test(text.slice(from, judged))) return;
   if (prefix.startsWith('xox') && !/^(?:\d|%|xox|\d-)/u.test(text.slice(from, from + 3))) return;
   if (prefix === 'ntn_' && !/^\d{11}$/u.test(text.slice(from, from + 11))) return;

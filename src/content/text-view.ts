@@ -36,8 +36,10 @@ export class TextView {
   readonly addresses: boolean;
   /** Rules that take long stretches (a key block, a URL) note here how far they took, so that inner words are skipped. */
   takenUntil = 0;
-  /** The end of the last token that was judged: prefixes inside it are not looked at again. */
+  /** As far as the last token reaches at the least: prefixes inside it are not looked at again. */
   tokenUntil = 0;
+  /** Where the last token or key id ends at the latest: another may begin there, or before. */
+  tokenEnd = 0;
   jwtRun = 0;
   jwtTries = 0;
   /** The last name that was judged. */

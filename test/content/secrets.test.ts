@@ -122,3 +122,23 @@ test('tokens whose length is published count only at that length', () => {
     expect(scanner.scanText(`see ${prefix}${body.slice(0, length - 9)} here`)).toHaveLength(0);
   }
 });
+
+describe('tokens with nothing between them', () => {
+  const body = 'aB3dE6gH9jK2mN5pQ8rS1tU4vW7xY0zA3bC6';
+  const tokens = [`ghp_${body}`, 'AKIAZZ7F3JQ2LMNOPQR4', `npm_${body}`, `sk-ant-${body}`, `xoxb-1234-${body}`];
+
+  test.each(tokens.flatMap((first) => tokens.map((second) => [first, second] as const)))('%s%s', (first, second) => {
+    const text = String(masked(`see ${first}${second}, and here`));
+    for (const token of [first, second]) expect(text).not.toContain(token.slice(-12));
+    expect(text).toMatch(/^see .*, and here$/u);
+  });
+
+  test.each([
+    'max_re_entry_count_of_the_connection_pool',
+    'XAKIAZZ7F3JQ2LMNOPQR4',
+    `word${tokens[0]}`,
+    'monkey-0123456789abcdef',
+  ])('%s is none', (text) => {
+    expect(masked(text)).toBe(text);
+  });
+});
