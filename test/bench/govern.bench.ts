@@ -6,8 +6,8 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { hash } from 'node:crypto';
 import { z } from 'zod';
+import { lineWriter } from '../../src/audit/append.ts';
 import { openWorkspace } from '../../src/broker/file.ts';
 import { createContentScanner } from '../../src/content/scanner.ts';
 import { defineTool, govern, openJournalSync, openMemoryJournal, verifyJournal } from '../../src/index.ts';
@@ -174,7 +174,7 @@ printTable(
     part('receive: the tool’s schema (zod)', () => schema['~standard'].validate(input)),
     part('decide: where the path leads (openat2, close)', () => place.resolve('src/a.txt', { operation: 'write' })),
     part('decide: look through arguments and result', () => [scanner.record(input), scanner.transform('src/a.txt')]),
-    part('record: digest of the arguments', () => hash('sha256', canonicalize(input), 'hex')),
+    part('record: digest of the arguments', () => lineWriter().digest(canonicalize(input))),
     part('record: both lines in memory (serialise, SHA-256)', () => [lines.append(decided), lines.append(ended)]),
     part('record: both lines on disk (the same, write twice)', () => [onDisk.append(decided), onDisk.append(ended)]),
   ],

@@ -1,8 +1,8 @@
 /**
- * runCode beside its peers, in one run: `node test/bench/isolate.bench.ts` after `npm run build` (the package as it is
- * published; without dist/ the checkout runs, whose hosts also carry the type stripper).
+ * runCode beside its peers, in one run: `npm run bench -- isolate`. Measured is the package as it is published, built for
+ * this run: the checkout's hosts also carry the type stripper, and an older build would be measured in its place.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -13,17 +13,20 @@ import type { openCodePool as OpenCodePool } from '../../src/run-code.ts';
 import type { govern as Govern } from '../../src/govern.ts';
 import { peer } from './peers.ts';
 
-const root = resolve(import.meta.dirname, '..', '..');
-const built = join(root, 'dist', 'run-code.js');
-const door = existsSync(built) ? built : join(root, 'src', 'run-code.ts');
-const { openCodePool } = (await import(door)) as { openCodePool: typeof OpenCodePool };
-const { govern } = (await import(door.replace('run-code', 'govern'))) as { govern: typeof Govern };
-
 // isolated-vm in this process needs it too.
 if (!process.execArgv.includes('--no-node-snapshot')) {
-  const again = spawnSync(process.execPath, ['--no-node-snapshot', ...process.argv.slice(1)], { stdio: 'inherit' });
+  const again = spawnSync(process.execPath, [...process.execArgv, '--no-node-snapshot', ...process.argv.slice(1)], {
+    stdio: 'inherit',
+  });
   process.exit(again.status ?? 1);
 }
+
+const root = resolve(import.meta.dirname, '..', '..');
+const door = join(root, 'dist', 'run-code.js');
+const build = spawnSync('npm', ['run', 'build'], { cwd: root, encoding: 'utf8' });
+if (build.status !== 0) throw new Error(build.stdout);
+const { openCodePool } = (await import(door)) as { openCodePool: typeof OpenCodePool };
+const { govern } = (await import(door.replace('run-code', 'govern'))) as { govern: typeof Govern };
 
 interface Row {
   readonly name: string;
@@ -228,7 +231,7 @@ await secureExec(10);
 cold();
 await memory();
 
-console.log(`\n${door === built ? 'dist' : 'src'} · Node ${process.version}\n`);
+console.log(`\nNode ${process.version}\n`);
 for (const { name, p50, p99, ratio } of rows) {
   console.log(`${name.padEnd(50)} ${p50.padStart(12)} ${p99.padStart(12)} ${(ratio ?? '').padStart(7)}`);
 }
