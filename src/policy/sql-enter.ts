@@ -23,6 +23,8 @@ export interface Rule {
   readonly type: NodeType;
   readonly fields: ReadonlyMap<string, Rule | 'nodes' | 'scalar'>;
   readonly enter?: (walk: Walk, node: Tree) => void;
+  /** Constants and names, all the way down: the grammar leaves nothing in it to be asked about. */
+  readonly isInert?: boolean;
 }
 
 const update = (walk: Walk, node: Tree, condition: unknown): void => {
@@ -125,6 +127,25 @@ const ENTER: Partial<Record<NodeType, (walk: Walk, node: Tree) => void>> = {
   },
 };
 
+/** By the generated table alone, so that a grammar that puts something into a constant makes it no longer one. */
+function markInert(all: ReadonlyMap<NodeType, Rule>): ReadonlyMap<NodeType, Rule> {
+  const inert = new Set<Rule>();
+  for (let before = -1; before < inert.size;) {
+    before = inert.size;
+    for (const rule of all.values()) {
+      const kinds = [...rule.fields.values()];
+      if (
+        rule.enter === undefined &&
+        kinds.every((kind) => kind === 'scalar' || (kind !== 'nodes' && inert.has(kind)))
+      ) {
+        inert.add(rule);
+      }
+    }
+  }
+  for (const rule of inert) Object.assign(rule, { isInert: true });
+  return all;
+}
+
 export const rules: ReadonlyMap<NodeType, Rule> = (() => {
   const result = new Map<NodeType, Rule>();
   const types: readonly NodeType[] = [...PARTS, ...(Object.keys(OPEN_STATEMENTS) as (keyof typeof OPEN_STATEMENTS)[])];
@@ -145,5 +166,5 @@ export const rules: ReadonlyMap<NodeType, Rule> = (() => {
       else target.set(name, 'scalar');
     }
   }
-  return result;
+  return markInert(result);
 })();

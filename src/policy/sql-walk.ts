@@ -79,7 +79,7 @@ export class Walk {
       }
       return;
     }
-    this.typed(rule, value as Tree);
+    if (rule.isInert !== true) this.typed(rule, value as Tree);
   }
 
   typed(rule: Rule, node: Tree): void {
@@ -102,7 +102,7 @@ export class Walk {
       if (kind === 'nodes') this.nodes(value);
       else if (kind === 'scalar') continue;
       else if (kind === undefined) this.deny('syntax-unknown', `the syntax ${rule.type}.${shown(field)} is not known`);
-      else this.typed(kind, value as Tree);
+      else if (kind.isInert !== true) this.typed(kind, value as Tree);
     }
   }
 

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { HARMLESS_FUNCTIONS } from '../../src/policy/sql/functions.ts';
+import { rules } from '../../src/policy/sql-enter.ts';
 import { NODE_FIELDS } from '../../src/policy/sql/node-fields.ts';
 import { CLOSED_STATEMENTS, NEVER, OPEN_STATEMENTS, PARTS } from '../../src/policy/sql-rules.ts';
 import { functionsFile, generateFunctions } from '../generate/sql-functions.ts';
@@ -23,4 +24,11 @@ test('every node has exactly one rule', () => {
   const ruled = [...PARTS, ...NEVER, ...Object.keys(OPEN_STATEMENTS), ...Object.keys(CLOSED_STATEMENTS)];
   expect(new Set(ruled).size).toBe(ruled.length);
   expect(ruled.toSorted()).toEqual(Object.keys(NODE_FIELDS).toSorted());
+});
+
+test('what is passed by without a look is constants and names', () => {
+  const inert = [...rules.values()].filter(({ isInert }) => isInert === true).map(({ type }) => type);
+  expect(inert.toSorted().join(' ')).toBe(
+    'A_Const A_Star BitString Boolean Float Integer JsonFormat JsonReturning ParamRef ReturningOption String VariableShowStmt',
+  );
 });
