@@ -1,9 +1,11 @@
-/** Runs every benchmark, or those named: `npm run bench -- govern journal`. */
+/** Runs every benchmark, or those named: `npm run bench -- govern journal`; `decide` stands for those of all deciders. */
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-const wanted = process.argv.slice(2);
+const DECIDERS = ['sql', 'comms', 'file'];
+
+const wanted = process.argv.slice(2).flatMap((name) => (name === 'decide' ? DECIDERS : [name]));
 const files = readdirSync(import.meta.dirname)
   .filter((name) => name.endsWith('.bench.ts'))
   .filter((name) => wanted.length === 0 || wanted.includes(name.replace('.bench.ts', '')));
