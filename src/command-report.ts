@@ -7,7 +7,7 @@ import type { Held } from './kernel/group-plan.ts';
 import { mostTasks } from './kernel/group.ts';
 import { nameFileRights } from './kernel/landlock.ts';
 import type { LaunchEnd, LaunchStep } from './kernel/launcher.ts';
-import type { PreparedCommand } from './command-prepare.ts';
+import type { PreparedCommand, ResolvedProgram } from './command-prepare.ts';
 import { tierDenied } from './tier-denied.ts';
 
 export interface CommandReport {
@@ -15,7 +15,7 @@ export interface CommandReport {
   /** Name and digest of the compiled profile; `undefined` when it did not come to that. */
   readonly profile: { readonly name: string; readonly digest: string } | undefined;
   readonly layers: readonly LayerReport[];
-  /** Layers whose absence the caller accepted. */
+  /** Layers that this host lacks, and whose absence the caller accepted. */
   readonly degraded: readonly string[];
 }
 
@@ -43,7 +43,11 @@ export const portLayer = ({ landlock }: CompiledProfile, connect: readonly (stri
 };
 
 /** Every layer that was asked for. The launcher stops at the first that fails, so a started command has them all. */
-export const reportOf = (prepared: PreparedCommand, profile: CompiledProfile, end: LaunchEnd): CommandReport => {
+export const reportOf = (
+  prepared: PreparedCommand,
+  { profile, degraded }: Pick<ResolvedProgram, 'profile' | 'degraded'>,
+  end: LaunchEnd,
+): CommandReport => {
   const ran = end.kind === 'ended';
   const held = ran ? end.namespaces : [];
   const layers: LayerReport[] = [
@@ -82,7 +86,7 @@ export const reportOf = (prepared: PreparedCommand, profile: CompiledProfile, en
     tier: prepared.tier,
     profile: { name: profile.name, digest: profile.digest },
     layers: ran ? layers : layers.map((layer) => ({ ...layer, enforced: 'none' })),
-    degraded: prepared.allowDegraded,
+    degraded: degraded.map(({ layer }) => layer),
   };
 };
 

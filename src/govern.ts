@@ -300,6 +300,9 @@ export const govern = <const T extends Tools>(tools: T, options: GovernOptions =
   }
   requireUnique(states);
   requireKnown(options, states);
-  if (!Object.hasOwn(result, 'coverage')) defineHidden(result, 'coverage', () => coverageOf(states));
+  if (Object.hasOwn(result, 'coverage')) {
+    throw new TapPassConfigError('Expected no tool under the key `coverage`, which is what the whole gains');
+  }
+  defineHidden(result, 'coverage', () => coverageOf(states));
   return result as unknown as Governed<T>;
 };

@@ -43,7 +43,7 @@ export const runAttached = async (argv: readonly string[], options: ConfinedOpti
         stop?.clear();
         passing.end();
       });
-    const report = reportOf(prepared, command.profile, end);
+    const report = reportOf(prepared, command, end);
     if (end.kind === 'failed') {
       return { code: REFUSED.unusable, status: 'refused', reason: refusalOf(prepared, command.profile, end), report };
     }

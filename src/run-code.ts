@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { declarationsOf } from './isolate/declarations.ts';
 import { execute } from './isolate/execute.ts';
 import { DEFAULT_CODE_LIMITS, MEMORY_MB, TIMEOUT_MS, type CodeLimits } from './isolate/limits.ts';
+import { requireKnownOptions } from './known-options.ts';
 import type { LogLevel } from './isolate/message.ts';
 import { Pool, type PoolOptions } from './isolate/pool.ts';
 import { LANGUAGES, type Language } from './isolate/prepare.ts';
@@ -151,6 +152,7 @@ const codePool = (pool: Pool): CodePool => {
  */
 export const runCode = async (source: string, options: CodeOptions = {}): Promise<CodeResult> => {
   const given = { ...options };
+  requireKnownOptions('runCode', given, OPTIONS);
   if (typeof source !== 'string') throw misuse('`source`', 'to be text', source);
   const tools = callableTools(given.tools, governedBody);
   const timeoutMs = requireInteger(
@@ -208,6 +210,25 @@ const limitsOf = (given: Partial<CodeLimits> = {}): CodeLimits => {
     if (value !== undefined) requireInteger(`limits.${name}`, value, name === 'toolCalls' ? 0 : 1, most);
   }
   return { ...DEFAULT_CODE_LIMITS, ...given };
+};
+
+const OPTIONS: Readonly<Record<keyof CodeOptions, true>> = {
+  tools: true,
+  timeoutMs: true,
+  memoryMb: true,
+  language: true,
+  signal: true,
+  input: true,
+  modules: true,
+  packagesFrom: true,
+  file: true,
+  onLog: true,
+  allow: true,
+  limits: true,
+  isolation: true,
+  session: true,
+  pool: true,
+  callId: true,
 };
 
 const misuse = (what: string, expected: string, got: unknown): TapPassConfigError =>

@@ -12,6 +12,25 @@ import { capture } from './kernel/capture.ts';
 import { endingOf, watchOver } from './kernel/ending.ts';
 import type { Ending } from './kernel/ending.ts';
 import type { Launched } from './kernel/launcher.ts';
+import { requireKnownOptions } from './known-options.ts';
+
+const OPTIONS: Readonly<Record<keyof RunCommandOptions, true>> = {
+  tier: true,
+  profile: true,
+  workspace: true,
+  cwd: true,
+  commands: true,
+  env: true,
+  timeoutMs: true,
+  limits: true,
+  network: true,
+  allowDegraded: true,
+  audit: true,
+  stdin: true,
+  signal: true,
+  onStdout: true,
+  onStderr: true,
+};
 
 export interface RunCommandOptions extends ConfinedOptions {
   /** Default: empty. */
@@ -57,6 +76,7 @@ const STANDARD_OUTPUT_BYTES = 10 * 1024 * 1024;
  * enforce the tier (TrustTierDenied, naming the layers): there is no run without the sandbox.
  */
 export const runCommand = async (argv: readonly string[], options: RunCommandOptions = {}): Promise<CommandResult> => {
+  requireKnownOptions('runCommand', options, OPTIONS);
   const prepared = prepareCommand(argv, { ...options, timeoutMs: options.timeoutMs ?? STANDARD_TIMEOUT_MS });
   try {
     return await run(prepared, options);
@@ -92,7 +112,7 @@ const run = async (prepared: PreparedCommand, options: RunCommandOptions): Promi
       capture(launched.stderr, most, options.onStderr),
     ]);
     const end = await launched.ended;
-    const report = reportOf(prepared, profile, end);
+    const report = reportOf(prepared, command, end);
     if (end.kind === 'failed') return refused(refusalOf(prepared, profile, end), report);
     return {
       ...endingOf(end, stop.cause()),

@@ -69,12 +69,12 @@ const NO_SESSION = { sessionId: '', taskId: '', agentUuid: '', pipelineUuid: '',
 let report: SecureReport | undefined;
 
 /**
- * Irreversible. A second call may only tighten; the same again returns the same report. Throws TapPassConfigError for
+ * `secure('worker')`, `secure('worker', {network})` or `secure({tier: 'worker', network})`. Irreversible. A second call may only tighten; the same again returns the same report. Throws TapPassConfigError for
  * misuse and TrustTierDenied where the host cannot enforce the tier or a call would widen.
  */
-export const secure = (tier: Tier | SecureOptions = {}): SecureReport => {
+export const secure = (tier: Tier | SecureOptions = {}, more: Omit<SecureOptions, 'tier'> = {}): SecureReport => {
   const site = callSite();
-  const options = requireOptions(tier);
+  const options = { ...requireOptions(more), ...requireOptions(tier) };
   const asked = requireTier(options.tier ?? DEFAULT_TIER);
   const fault = lockDownFault();
   if (fault !== undefined) throw incomplete(asked, fault);
@@ -114,7 +114,7 @@ export const secure = (tier: Tier | SecureOptions = {}): SecureReport => {
   const temporary = temporaryFor(asked);
   if (temporary !== undefined) for (const name of ['TMPDIR', 'TMP', 'TEMP']) process.env[name] = temporary;
   setLockState({ tier: asked, profile, site });
-  report = reportOf(asked, profile, held, options, outer);
+  report = reportOf(asked, profile, degraded, held, options, outer);
   const { abi, threads, layers, residues } = report;
   record('enforced', { abi, threads, layers, residues: residues.map(({ name }) => name) });
   return report;
@@ -218,6 +218,7 @@ const incomplete = (tier: Tier, fault: string): TrustTierDenied =>
 const reportOf = (
   tier: Tier,
   profile: CompiledProfile,
+  degraded: readonly MissingLayer[],
   held: LockDownReport,
   options: SecureOptions,
   inside: Tier | undefined,
@@ -240,7 +241,7 @@ const reportOf = (
     abi: held.abi,
     threads: held.threads,
     residues: residuesOf(profile, held),
-    degraded: options.allowDegraded ?? [],
+    degraded: degraded.map(({ layer }) => layer),
     ...(inside === undefined ? {} : { inside }),
   });
 };

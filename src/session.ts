@@ -1,6 +1,7 @@
 /** Door: the ambient session, whose ids stand on every event and every governance error made inside it. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash, randomUUID } from 'node:crypto';
+import { requireKnownOptions } from './known-options.ts';
 import type { Subject } from './model/call.ts';
 import type { Flags, FlagsInput, IgnoredFlag } from './model/flags.ts';
 import type { Session } from './model/session.ts';
@@ -19,6 +20,15 @@ export interface SessionOptions {
   /** Cancels every governed call inside. */
   readonly signal?: AbortSignal;
 }
+
+const OPTIONS: Readonly<Record<keyof SessionOptions, true>> = {
+  flags: true,
+  subject: true,
+  sessionId: true,
+  taskId: true,
+  auditBaseUrl: true,
+  signal: true,
+};
 
 /** What the doors know of the scope they are called in, beyond the public session. */
 export interface Scope {
@@ -48,6 +58,7 @@ export const ambientAuditBaseUrl = (): string | undefined => process.env['TAPPAS
  * outer `sessionId` and gets a `taskId` of its own. Parallel sessions never mix.
  */
 export const tappassSession = <R>(options: SessionOptions, fn: (session: Session) => R): R => {
+  requireKnownOptions('tappassSession', options, OPTIONS);
   const outer = scopes.getStore();
   const parsed = parseFlags(options.flags ?? {});
   const subject = options.subject ?? outer?.session?.subject;

@@ -413,7 +413,48 @@ describe('a declared name finds its parameter', () => {
     );
     expect(tools.save({}, 'a.txt')).toBe(join(workspace, 'a.txt'));
     expect(tools.nested({ path: 'a.txt' }, 1)).toBe(join(workspace, 'a.txt'));
-    expect(tools.nested({}, 1)).toBe(undefined);
+    // Absent, it may have another name, or a default: what is written is unknown.
+    expect(() => tools.nested({}, 1)).toThrow(/check_files — .*an empty path names nothing/u);
+  });
+});
+
+describe('a call in which nothing of what the tool declares is there', () => {
+  const declared = (effects: unknown, flags: string) =>
+    govern(
+      {
+        act: {
+          name: 'act',
+          description: '',
+          effects: effects as EffectDeclaration,
+          execute: (input: object) => JSON.stringify(input),
+        },
+      },
+      options(flags),
+    ).act.execute;
+
+  test.each([
+    [{ write: 'path' }, 'files=block', { file: '../x' }],
+    [{ write: 'path' }, 'files=read_only', {}],
+    [{ write: 'path' }, 'files=project, mode=lockdown', { path: null }],
+    [{ read: ['from', 'also'] }, 'files=block', { form: '/etc/passwd' }],
+    [{ write: 'files.*.path' }, 'files=project', { files: [{ file: '/etc/x' }] }],
+    [{ sql: 'sql' }, 'db=block', { query: 'drop table t' }],
+    [{ sql: 'sql' }, '', { query: 'drop table t' }],
+    [{ email: 'message' }, 'email=block', { mail: { to: 'a@b.example' } }],
+    [{ command: 'command' }, '', { cmd: 'rm -rf /' }],
+  ] as const)('%j under %s: denied', (effects, flags, input) => {
+    expect(() => declared(effects, flags)(input)).toThrow(PolicyBlockError);
+  });
+
+  test.each([
+    [{ write: 'path' }, '', { file: 'x' }],
+    [{ read: 'from', write: 'to' }, 'files=project', { from: 'a' }],
+    [{ write: 'files.*.path' }, 'files=project', { files: [] }],
+    [{ write: 'paths' }, 'files=block', { paths: [] }],
+    [{ none: true }, 'files=block', {}],
+  ] as const)('%j under %s, where nothing forbids it or something is there: runs', (effects, flags, input) => {
+    const execute = declared(effects, flags);
+    expect(Object.keys(JSON.parse(execute(input)) as object)).toEqual(Object.keys(input));
   });
 });
 

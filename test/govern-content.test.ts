@@ -302,6 +302,7 @@ describe('streams', () => {
           objects: (size: number) => Readable.from(texts(size)),
           encoded: (size: number) => Readable.from(chunks(size), { objectMode: false }).setEncoding('utf8'),
           piped: (size: number) => Readable.from(chunks(size), { objectMode: false }).pipe(new PassThrough()),
+          buffers: (size: number) => ReadableStream.from(chunks(size).map((part) => Uint8Array.from(part).buffer)),
           response: (size: number) => new Response(ReadableStream.from(chunks(size)) as ReadableStream<Uint8Array>),
           iterable: (size: number) => ({
             name: 'a stream of some library',
@@ -315,7 +316,16 @@ describe('streams', () => {
       return { tools, journal };
     };
     type Kind = Exclude<keyof ReturnType<typeof made>['tools'], 'coverage'>;
-    const kinds = ['bytes', 'node', 'objects', 'encoded', 'piped', 'response', 'iterable'] as const satisfies Kind[];
+    const kinds = [
+      'bytes',
+      'buffers',
+      'node',
+      'objects',
+      'encoded',
+      'piped',
+      'response',
+      'iterable',
+    ] as const satisfies Kind[];
     const read = async (tools: ReturnType<typeof made>['tools'], kind: Kind, size: number): Promise<string> => {
       const result: unknown = tools[kind](size);
       const items = result instanceof Response ? result.body : (result as AsyncIterable<string | Uint8Array>);

@@ -123,6 +123,18 @@ describe('narrowing', () => {
     expect(seen).toEqual({ same: true, tiers: ['worker', 'observer'] });
   });
 
+  test('options may stand beside the tier or hold it; what is unknown among them is an error', () => {
+    const seen = json(
+      script(`
+        const unknown = attempt(() => secure('worker', { workspace, bogus: 1 }));
+        const first = secure('worker', { workspace, network: { connect: [5432] } });
+        const again = secure({ tier: 'worker', workspace, network: { connect: [5432] } });
+        console.log(JSON.stringify({ unknown, same: first === again, layers: first.layers }));`),
+    );
+    expect(seen).toMatchObject({ same: true, unknown: { message: expect.stringMatching(/got "bogus"/u) as unknown } });
+    expect(JSON.stringify(seen['layers'])).toContain('5432');
+  });
+
   test('widening throws TrustTierDenied and names both call sites', () => {
     const seen = json(
       script(`

@@ -26,13 +26,21 @@ interface Item {
 /** Text, as a piece of it can be told: no text in UTF-8 has a NUL. */
 const asItem = (value: unknown): Item | undefined => {
   if (typeof value === 'string') return { text: value };
-  if (!(value instanceof Uint8Array) || value.includes(0)) return undefined;
+  const bytes = bytesOf(value);
+  if (bytes === undefined || bytes.includes(0)) return undefined;
   let text = '';
-  for (let at = 0; at < value.length; at += PART) text += String.fromCharCode(...value.subarray(at, at + PART));
-  return { text, bytes: value };
+  for (let at = 0; at < bytes.length; at += PART) text += String.fromCharCode(...bytes.subarray(at, at + PART));
+  return { text, bytes };
 };
 /** As many arguments as any engine takes. */
 const PART = 8192;
+
+/** Where the pieces of a stream are bytes in another wrapping, they are handed on as plain bytes. */
+const bytesOf = (value: unknown): Uint8Array | undefined => {
+  if (value instanceof Uint8Array) return value;
+  if (value instanceof ArrayBuffer) return new Uint8Array(value);
+  return value instanceof DataView ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : undefined;
+};
 
 const asBytes = (text: string): Uint8Array => {
   const bytes = new Uint8Array(text.length);

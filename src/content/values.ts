@@ -106,14 +106,14 @@ export class ValueWalk {
   #rebuilt(value: object, label: string): unknown {
     if (Array.isArray(value)) return this.#array(value, label);
     if (value instanceof ArrayBuffer) return this.#buffer(value, label);
-    if (ArrayBuffer.isView(value)) return value instanceof Uint8Array ? this.#bytes(value, label) : value;
+    if (ArrayBuffer.isView(value)) return this.#view(value, label);
     if (value instanceof Error) return this.#error(value);
     if (value instanceof Map) return this.#map(value);
     if (value instanceof Set) return this.#set(value, label);
     if (value instanceof URL) {
       const text = value.toString();
       const masked = this.#string(text, label);
-      return masked === text ? value : masked;
+      return masked === text ? value : (URL.parse(masked) ?? masked);
     }
     if (value instanceof URLSearchParams) return this.#pairs(value, (pairs) => new URLSearchParams(pairs));
     if (value instanceof Headers) return this.#pairs(value, (pairs) => new Headers(pairs));
@@ -249,6 +249,14 @@ export class ValueWalk {
       });
     }
     return copy;
+  }
+
+  /** Of the views of bytes only those of single bytes can take a mask of any length: of others the bytes come back. */
+  #view(view: ArrayBufferView, label: string): unknown {
+    if (view instanceof Uint8Array) return this.#bytes(view, label);
+    const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+    const masked = this.#bytes(bytes, label);
+    return masked === bytes ? view : masked;
   }
 
   #buffer(buffer: ArrayBuffer, label: string): unknown {

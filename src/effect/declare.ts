@@ -129,42 +129,42 @@ const sitesOf = (tool: string, declaration: EffectDeclaration): readonly Site[] 
 
 /**
  * An absent optional argument has no effect; an array in the place of one value (`paths: [...]`) has one for each
- * element, except where the value itself may be an array (an argv, a list of recipients).
+ * element, except where the value itself may be an array (an argv, a list of recipients). False when the argument is not
+ * there.
  */
-const visit = (value: unknown, site: Site, step: number, pointer: string, found: Effect[]): void => {
-  if (value === undefined || value === null) return;
+const visit = (value: unknown, site: Site, step: number, pointer: string, found: Effect[]): boolean => {
+  if (value === undefined || value === null) return false;
   const token = site.steps[step];
   if (token === undefined) {
     const effect = site.make(value, pointer);
     if (Array.isArray(value) && effect?.kind !== 'command' && effect?.kind !== 'email') {
       for (const [index, item] of value.entries()) visit(item, site, step, `${pointer}/${String(index)}`, found);
     } else if (effect !== undefined) found.push(effect);
-    return;
+    return true;
   }
   if (typeof value !== 'object' || !isOwnData(value)) {
     // The declaration looks inside what is no plain data: the argument is not where it says, or could still change.
     const effect = site.make(undefined, pointer);
     if (effect !== undefined) found.push(effect);
-    return;
+    return true;
   }
+  let isThere = false;
   if (token === '*') {
-    for (const [key, item] of Object.entries(value))
-      visit(item, site, step + 1, `${pointer}/${escapeToken(key)}`, found);
+    const entries = Object.entries(value);
+    isThere = entries.length === 0;
+    for (const [key, item] of entries) {
+      if (visit(item, site, step + 1, `${pointer}/${escapeToken(key)}`, found)) isThere = true;
+    }
   } else if (Object.hasOwn(value, token)) {
-    visit((value as Record<string, unknown>)[token], site, step + 1, `${pointer}/${escapeToken(token)}`, found);
+    const item = (value as Record<string, unknown>)[token];
+    isThere = visit(item, site, step + 1, `${pointer}/${escapeToken(token)}`, found);
   }
-  if (step === site.steps.length - 1) return;
+  if (step === site.steps.length - 1) return isThere;
   // `a.b` may also be the name of one argument.
   const whole = site.steps.slice(step).join('.');
-  if (Object.hasOwn(value, whole)) {
-    visit(
-      (value as Record<string, unknown>)[whole],
-      site,
-      site.steps.length,
-      `${pointer}/${escapeToken(whole)}`,
-      found,
-    );
-  }
+  if (!Object.hasOwn(value, whole)) return isThere;
+  const item = (value as Record<string, unknown>)[whole];
+  return visit(item, site, site.steps.length, `${pointer}/${escapeToken(whole)}`, found) || isThere;
 };
 
 /** Arrays and plain objects: what the private copy of the arguments froze. */
@@ -190,7 +190,7 @@ export const requireDeclaredArguments = (
 };
 
 /** Puts the effects of one site of a declaration into `found`. */
-type Look = (args: unknown, found: Effect[]) => void;
+type Look = (args: unknown, found: Effect[]) => boolean;
 
 /**
  * Compiles a declaration. A function takes its arguments by position: `parameters` says which name is which, and any other
@@ -201,14 +201,22 @@ export const compileDeclaration = (
   declaration: EffectDeclaration,
   parameters?: FunctionParameters,
 ): DeriveEffects => {
-  const looks = sitesOf(tool, declaration).map((site) =>
-    parameters === undefined ? lookAt(site) : lookAmong(site, parameters),
-  );
+  const sites = sitesOf(tool, declaration);
+  const looks = sites.map((site) => (parameters === undefined ? lookAt(site) : lookAmong(site, parameters)));
   return (args) => {
     const found: Effect[] = [];
-    for (const look of looks) look(args, found);
+    let isThere = looks.length === 0;
+    for (const look of looks) if (look(args, found)) isThere = true;
+    // Nothing of what was declared is there: the tool has another name for it, or a default of its own. Either way it
+    // does what it was declared to do, to something that nobody can see.
+    if (!isThere) for (const site of sites) addUnseen(site, found);
     return { effects: found, basis: 'declared' };
   };
+};
+
+const addUnseen = (site: Site, found: Effect[]): void => {
+  const effect = site.make(undefined, site.steps.map((step) => `/${escapeToken(step)}`).join(''));
+  if (effect !== undefined) found.push(effect.kind === 'file' ? { ...effect, path: '' } : effect);
 };
 
 const lookAt = (site: Site): Look =>
@@ -220,6 +228,7 @@ const whole =
   (args, found) => {
     const effect = site.make(args, pointer);
     if (effect !== undefined) found.push(effect);
+    return true;
   };
 
 const lookAmong = (site: Site, { list, complete }: FunctionParameters): Look => {
@@ -237,7 +246,11 @@ const lookAmong = (site: Site, { list, complete }: FunctionParameters): Look => 
     return (args, found) => {
       const items = args as readonly unknown[];
       const end = rest ? items.length : Math.min(named + 1, items.length);
-      for (let index = named; index < end; index += 1) visit(items[index], inner, 0, `/${String(index)}`, found);
+      let isThere = false;
+      for (let index = named; index < end; index += 1) {
+        if (visit(items[index], inner, 0, `/${String(index)}`, found)) isThere = true;
+      }
+      return isThere;
     };
   }
   // Parameters that are read in full and take nothing of this name apart can only hold it as a member.
@@ -255,9 +268,11 @@ const lookAmong = (site: Site, { list, complete }: FunctionParameters): Look => 
     }
     // An argument that nothing names may be the one: the first alone is known to be where the name would be.
     const isUnplaced = complete ? items.length > list.length && list.at(-1)?.rest !== true : items.length > 1;
-    if (isThere || found.length > before || !isUnplaced || list.length + items.length === 0) return;
+    if (isThere || found.length > before) return true;
+    if (!isUnplaced || list.length + items.length === 0) return false;
     const effect = site.make(undefined, '/0');
     if (effect !== undefined) found.push(effect);
+    return true;
   };
 };
 
@@ -267,13 +282,11 @@ const wholeCall = (site: Site, parameterNames: readonly string[]): Look => {
   const alone = whole(site, '/0');
   return (args, found) => {
     const items = args as readonly unknown[];
-    if (items.length <= 1) {
-      alone(items[0], found);
-      return;
-    }
+    if (items.length <= 1) return alone(items[0], found);
     const before = found.length;
     spread(args, found);
     const effect = found[before];
     if (effect?.kind === 'email') found[before] = { ...effect, parameterNames };
+    return true;
   };
 };

@@ -68,9 +68,11 @@ export const mergeFlags = (
   locked: ReadonlySet<FlagName>,
 ): { readonly flags: Flags; readonly ignored: readonly IgnoredFlag[] } => {
   const ignored: IgnoredFlag[] = [];
+  // Under a looser mode no flag blocks: a lock on any of them would hold nothing.
+  const isLocked = (key: FlagName): boolean => locked.has(key) || (key === 'mode' && locked.size > 0);
   const merged: Record<string, string> = { ...base };
   for (const [key, value] of Object.entries(over) as [FlagName, string][]) {
-    if (locked.has(key) && !isAsTight(key, base[key], value)) {
+    if (isLocked(key) && !isAsTight(key, base[key], value)) {
       ignored.push({ flag: key, value, reason: `locked at ${base[key]}: only a tighter value is taken` });
     } else merged[key] = value;
   }

@@ -158,6 +158,18 @@ describe('what an object keeps to itself', () => {
     expect(scanner.transform({ when }).value).toEqual({ when });
   });
 
+  test('a URL stays one, and bytes in any wrapping are read', () => {
+    const url = both.transform(new URL('http://x.example/?q=joe@example.com')).value;
+    expect(url).toBeInstanceOf(URL);
+    expect((url as URL).href).not.toContain('joe@');
+    const bytes = new TextEncoder().encode('key AKIAZ7Q2M4T6W8XKPL3N '.repeat(4));
+    for (const view of [new DataView(bytes.buffer), new Uint16Array(bytes.buffer), new Int8Array(bytes.buffer)]) {
+      expect(new TextDecoder().decode(scanner.transform(view).value as Uint8Array)).toBe('key [REDACTED] '.repeat(4));
+    }
+    const plain = new Uint16Array([1, 2, 3]);
+    expect(scanner.transform(plain).value).toBe(plain);
+  });
+
   test('headers and search parameters', () => {
     const headers = new Headers({ accept: '*/*', authorization: 'Bearer AKIAZ7Q2M4T6W8XKPL3N' });
     const masked = scanner.transform(headers).value as Headers;

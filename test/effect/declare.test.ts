@@ -43,10 +43,17 @@ describe('where an argument stands', () => {
     expect(positional({ email: true })([{ to: 'a@b.c' }])[0]).toMatchObject({ pointer: '/0', kind: 'email' });
   });
 
-  test('an absent optional argument has no effect', () => {
-    expect(object({ read: 'path' })({})).toEqual([]);
-    expect(object({ read: 'path' })({ path: null })).toEqual([]);
-    expect(object({ read: 'a.path' })({ a: {} })).toEqual([]);
+  test('an absent optional argument has no effect beside one that is there; alone, its effect is on something unknown', () => {
+    expect(object({ read: ['path', 'other'] })({ path: 'a' })).toHaveLength(1);
+    expect(object({ read: ['path', 'other'] })({ path: 'a', other: null })).toHaveLength(1);
+    expect(object({ read: 'paths' })({ paths: [] })).toEqual([]);
+    for (const args of [{}, { path: null }, { name: 'a' }]) {
+      expect(object({ read: 'path' })(args)).toMatchObject([
+        { kind: 'file', operation: 'read', path: '', pointer: '/path' },
+      ]);
+    }
+    expect(object({ read: 'a.path' })({ a: {} })).toMatchObject([{ kind: 'file', path: '' }]);
+    expect(positional({ write: 'path' })([])).toMatchObject([{ kind: 'file', path: '' }]);
   });
 
   test('a path where none can be is an effect that no decider can resolve', () => {

@@ -3,6 +3,16 @@ import { DEFAULT_FLAGS } from '../../src/model/flags.ts';
 import type { FlagName } from '../../src/model/flags.ts';
 import { budgetCaps, isAsTight, mergeFlags } from '../../src/policy/locks.ts';
 
+test('a lock on any flag is a lock on the mode that would lift it', () => {
+  const over = { mode: 'observe' } as const;
+  expect(mergeFlags(DEFAULT_FLAGS, over, new Set(['files'])).flags.mode).toBe('enforce');
+  expect(mergeFlags(DEFAULT_FLAGS, over, new Set(['files'])).ignored).toMatchObject([
+    { flag: 'mode', value: 'observe' },
+  ]);
+  expect(mergeFlags(DEFAULT_FLAGS, { mode: 'lockdown' }, new Set(['files'])).flags.mode).toBe('lockdown');
+  expect(mergeFlags(DEFAULT_FLAGS, over, new Set()).flags.mode).toBe('observe');
+});
+
 describe('a locked flag', () => {
   test.each<[FlagName, string, string, boolean]>([
     ['mode', 'enforce', 'lockdown', true],
