@@ -18,10 +18,21 @@ const OF_BYTES: ReadonlySet<string> = new Set(['hex', 'base64', 'base64url']);
 const isPremature = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE';
 
+/**
+ * Without destroying it at its end: newer Nodes do that with an error to what can still be written to. Streams of packages
+ * may not have the choice.
+ */
+const chunksOf = (body: Readable): AsyncIterator<unknown> => {
+  const { iterator } = body as Partial<Pick<Readable, 'iterator'>>;
+  return iterator === undefined
+    ? body[Symbol.asyncIterator]()
+    : (Reflect.apply(iterator, body, [{ destroyOnReturn: false }]) as AsyncIterator<unknown>);
+};
+
 export const driveNode = (run: Run, body: Readable): Readable => {
   const { readableObjectMode, readableHighWaterMark, readableEncoding: encoding } = body;
   const stream = new StreamRelease(run.verdict);
-  const chunks = body[Symbol.asyncIterator]();
+  const chunks = chunksOf(body);
   const isCoded = !readableObjectMode && encoding !== null && OF_BYTES.has(encoding);
   const source = isCoded ? decoded(chunks, encoding) : chunks;
   const pieces = driveAsyncGenerator(run, source, stream);
