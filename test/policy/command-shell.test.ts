@@ -19,7 +19,8 @@ beforeAll(() => {
   mkdirSync(bin);
   for (const name of ['p', 'q']) {
     const program = join(bin, name);
-    writeFileSync(program, `#!/bin/sh\n{ printf '%s\\001' ${name} "$@"; printf '\\002'; } >> '${log}'\n`);
+    // By one write: the programs of a pipeline write at the same time.
+    writeFileSync(program, `#!/bin/sh\nargv=$(printf '%s\\001' ${name} "$@")\nprintf '%s\\002' "$argv" >> '${log}'\n`);
     chmodSync(program, 0o755);
   }
 });
