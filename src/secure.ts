@@ -69,8 +69,9 @@ const NO_SESSION = { sessionId: '', taskId: '', agentUuid: '', pipelineUuid: '',
 let report: SecureReport | undefined;
 
 /**
- * `secure('worker')`, `secure('worker', {network})` or `secure({tier: 'worker', network})`. Irreversible. A second call may only tighten; the same again returns the same report. Throws TapPassConfigError for
- * misuse and TrustTierDenied where the host cannot enforce the tier or a call would widen.
+ * `secure('worker')`, `secure('worker', {network})` or `secure({tier: 'worker', network})`. Irreversible. A second call may
+ * only tighten; the same again returns the same report. Throws TapPassConfigError for misuse and TrustTierDenied where the
+ * host cannot enforce the tier or a call would widen.
  */
 export const secure = (tier: Tier | SecureOptions = {}, more: Omit<SecureOptions, 'tier'> = {}): SecureReport => {
   const site = callSite();

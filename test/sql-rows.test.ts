@@ -130,6 +130,20 @@ test('a server that does not count is not written to', async () => {
   await db.exec('RESET track_counts');
 });
 
+test('a trigger that stops the counting before it deletes is undone with the statement', async () => {
+  await db.exec(`CREATE TABLE watched (id int); CREATE TABLE victim AS SELECT 1 AS id;
+    CREATE FUNCTION hide() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN PERFORM set_config('track_counts', 'off', true); DELETE FROM victim; RETURN NEW; END $$;
+    CREATE TRIGGER hides AFTER INSERT ON watched FOR EACH ROW EXECUTE FUNCTION hide()`);
+  const count = async (): Promise<unknown> => (await db.query('SELECT count(*)::int AS n FROM victim')).rows;
+  const [query] = sqlTools({ connection: db });
+  await expect(query.execute({ sql: 'INSERT INTO watched VALUES (1)' })).rejects.toThrow(/refused/iu);
+  expect(await count()).toEqual([{ n: 1 }]);
+  const [any] = sqlTools({ connection: db, level: 'allow' });
+  await any.execute({ sql: 'INSERT INTO watched VALUES (1)' });
+  expect(await count()).toEqual([{ n: 0 }]);
+});
+
 describe('the grants of a governed call', () => {
   const governed = (flags: string) => govern([...sqlTools({ connection: db })], { flags, audit: false })[0];
   const CASCADE = { sql: 'UPDATE moving SET id = 101 WHERE id = 1' };

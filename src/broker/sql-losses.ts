@@ -36,8 +36,9 @@ type Rows = readonly Readonly<Record<string, unknown>>[];
 const ofKind = (rows: Rows, kind: string): ReadonlyMap<string, number> =>
   new Map(rows.filter((row) => row['kind'] === kind).map((row) => [String(row['name']), Number(row['n'])]));
 
-/** False where nobody can say what was lost. */
-export const areCounted = (rows: Rows): boolean => ofKind(rows, 'uncounted').size === 0;
+/** False where nobody can say what was lost: nothing is counted, or the server did not answer the question. */
+export const areCounted = (rows: Rows): boolean =>
+  ofKind(rows, 'uncounted').size === 0 && ofKind(rows, 'newest').size === 1;
 
 /** The tables that have lost rows, or were dropped or emptied, between two answers to `LOSSES`. */
 export const lostBetween = (before: Rows, after: Rows): readonly string[] => {
@@ -45,7 +46,7 @@ export const lostBetween = (before: Rows, after: Rows): readonly string[] => {
   const locked = ofKind(before, 'lock');
   const newest = ofKind(before, 'newest').get('') ?? Infinity;
   return [
-    ...[...ofKind(after, 'rows')].filter(([name, n]) => n > (deleted.get(name) ?? 0)),
+    ...[...ofKind(after, 'rows')].filter(([name, n]) => !(n <= (deleted.get(name) ?? 0))),
     ...[...ofKind(after, 'lock')].filter(([name, oid]) => !locked.has(name) && !(oid > newest)),
   ].map(([name]) => name);
 };

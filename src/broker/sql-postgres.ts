@@ -30,16 +30,18 @@ const plainly: Perform = (session, text, params) => session.query(text, params);
 const refused = (reason: string): TapPassError =>
   new TapPassError(`Refused: ${reason}`, { code: 'TAPPASS_SQL_REFUSED' });
 
+const UNCOUNTED = 'the server counts no changes (track_counts = off), so db=safe_write cannot be kept: turn it on';
+
 /** The second wall of `safe_write`: text alone does not show the triggers, rules and cascades that delete. */
 const keepingRows: Perform = async (session, text, params) => {
   const before = await session.query(LOSSES, []);
-  if (!areCounted(before.rows)) {
-    throw refused('the server counts no changes (track_counts = off), so db=safe_write cannot be kept: turn it on');
-  }
+  if (!areCounted(before.rows)) throw refused(UNCOUNTED);
   const answer = await session.query(text, params);
   // Triggers that wait for the commit run now.
   await session.control('SET CONSTRAINTS ALL IMMEDIATE');
   const after = await session.query(LOSSES, []);
+  // What a trigger switched off, it also hid.
+  if (!areCounted(after.rows)) throw refused(UNCOUNTED);
   const lost = lostBetween(before.rows, after.rows);
   if (lost.length === 0) return answer;
   throw refused(

@@ -105,7 +105,7 @@ export class ValueWalk {
 
   #rebuilt(value: object, label: string): unknown {
     if (Array.isArray(value)) return this.#array(value, label);
-    if (value instanceof ArrayBuffer) return this.#buffer(value, label);
+    if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) return this.#buffer(value, label);
     if (ArrayBuffer.isView(value)) return this.#view(value, label);
     if (value instanceof Error) return this.#error(value);
     if (value instanceof Map) return this.#map(value);
@@ -259,7 +259,7 @@ export class ValueWalk {
     return masked === bytes ? view : masked;
   }
 
-  #buffer(buffer: ArrayBuffer, label: string): unknown {
+  #buffer(buffer: ArrayBufferLike, label: string): unknown {
     const bytes = new Uint8Array(buffer);
     const masked = this.#bytes(bytes, label);
     return masked instanceof Uint8Array && masked !== bytes ? masked.slice().buffer : buffer;

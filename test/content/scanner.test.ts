@@ -166,6 +166,9 @@ describe('what an object keeps to itself', () => {
     for (const view of [new DataView(bytes.buffer), new Uint16Array(bytes.buffer), new Int8Array(bytes.buffer)]) {
       expect(new TextDecoder().decode(scanner.transform(view).value as Uint8Array)).toBe('key [REDACTED] '.repeat(4));
     }
+    const shared = new SharedArrayBuffer(bytes.length);
+    new Uint8Array(shared).set(bytes);
+    expect(new TextDecoder().decode(scanner.transform(shared).value as ArrayBuffer)).not.toContain('AKIA');
     const plain = new Uint16Array([1, 2, 3]);
     expect(scanner.transform(plain).value).toBe(plain);
   });
