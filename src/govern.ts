@@ -6,6 +6,7 @@ import type { GovernedTool } from './call.ts';
 import { derivationOf } from './derivation.ts';
 import { createRepeatGuard } from './budget.ts';
 import type { RepeatOptions } from './budget.ts';
+import { requireJournalOptions } from './audit/journal.ts';
 import { isSink, sharedJournal } from './journals.ts';
 import type { JournalSettings } from './journals.ts';
 import type { Layer, LayerExtras } from './layer.ts';
@@ -165,6 +166,7 @@ const layerOf = (options: GovernOptions, inherits: boolean): Layer => {
     const given = [audit];
     sinks = () => given;
   } else {
+    if (audit !== undefined) requireJournalOptions(audit);
     let opened: readonly EventSink[] | undefined;
     sinks = () => (opened ??= [sharedJournal(audit ?? settings)]);
   }

@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { declarationsOf } from './isolate/declarations.ts';
 import { execute } from './isolate/execute.ts';
 import { DEFAULT_CODE_LIMITS, MEMORY_MB, TIMEOUT_MS, type CodeLimits } from './isolate/limits.ts';
-import { requireKnownOptions } from './known-options.ts';
+import { requireKnownOptions } from './model/known-options.ts';
 import type { LogLevel } from './isolate/message.ts';
 import { Pool, type PoolOptions } from './isolate/pool.ts';
 import { LANGUAGES, type Language } from './isolate/prepare.ts';

@@ -12,7 +12,7 @@ import { capture } from './kernel/capture.ts';
 import { endingOf, watchOver } from './kernel/ending.ts';
 import type { Ending } from './kernel/ending.ts';
 import type { Launched } from './kernel/launcher.ts';
-import { requireKnownOptions } from './known-options.ts';
+import { requireKnownOptions } from './model/known-options.ts';
 
 const OPTIONS: Readonly<Record<keyof RunCommandOptions, true>> = {
   tier: true,

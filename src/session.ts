@@ -1,7 +1,7 @@
 /** Door: the ambient session, whose ids stand on every event and every governance error made inside it. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash, randomUUID } from 'node:crypto';
-import { requireKnownOptions } from './known-options.ts';
+import { requireKnownOptions } from './model/known-options.ts';
 import type { Subject } from './model/call.ts';
 import type { Flags, FlagsInput, IgnoredFlag } from './model/flags.ts';
 import type { Session } from './model/session.ts';

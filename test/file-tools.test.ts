@@ -483,6 +483,14 @@ test('a workspace that is no directory is an error of the program, at once', () 
   expect(() => fileTools(at('nope'))).toThrow(/directory/u);
 });
 
+test('a worker thread uses every kind of descriptor without a warning, and leaves none behind', () => {
+  const fixture = join(import.meta.dirname, 'fixtures', 'file-worker.ts');
+  const run = (...args: readonly string[]) =>
+    spawnSync(process.execPath, [fixture, top, ...args], { encoding: 'utf8' });
+  expect(run()).toMatchObject({ stderr: '', stdout: '0\n' });
+  expect(run('warn').stderr).toMatch(/closed but not opened/u);
+});
+
 test('the directory of tools that nobody holds any more is closed', async () => {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;

@@ -9,6 +9,7 @@ import { resolve } from 'node:path';
 import type { KeyObject } from 'node:crypto';
 import { TapPassConfigError } from '../model/errors.ts';
 import type { EventSink, JournalEntry } from '../model/event.ts';
+import { requireKnownOptions } from '../model/known-options.ts';
 import { lineWriter } from './append.ts';
 import type { LineWriter } from './append.ts';
 import { canonicalize } from '../model/canonical.ts';
@@ -46,6 +47,29 @@ export interface Journal extends EventSink, Disposable, AsyncDisposable {
   close(): Promise<void>;
 }
 
+const OPTION_NAMES = { dir: true, durability: true, signingKey: true, checkpointEvery: true, lazy: true } as const;
+
+/** Throws `TapPassConfigError` for what no journal can be opened with, before one is needed. */
+export const requireJournalOptions = (options: JournalOptions): void => {
+  const given: unknown = options;
+  if (typeof given !== 'object' || given === null) {
+    throw new TapPassConfigError(`Expected a journal or its options (\`{ dir }\`), got ${JSON.stringify(given)}.`);
+  }
+  requireKnownOptions('openJournal', given, OPTION_NAMES);
+  const { dir, durability = 'write', checkpointEvery = 1024 } = options;
+  if (typeof dir !== 'string' || dir === '') {
+    throw new TapPassConfigError(`Expected \`dir\` to be the path of a directory, got ${JSON.stringify(dir)}.`);
+  }
+  if (durability !== 'write' && durability !== 'fsync') {
+    throw new TapPassConfigError(`Expected \`durability\` to be write or fsync, got ${JSON.stringify(durability)}.`);
+  }
+  if (!Number.isSafeInteger(checkpointEvery) || checkpointEvery < 1) {
+    throw new TapPassConfigError(
+      `Expected \`checkpointEvery\` to be a positive integer, got ${String(checkpointEvery)}.`,
+    );
+  }
+};
+
 /** Throws when the directory cannot be written. */
 export const openJournal = async (options: JournalOptions): Promise<Journal> => openJournalSync(options);
 
@@ -71,16 +95,8 @@ export class DirectoryJournal implements Journal {
   #closed = false;
 
   constructor(options: JournalOptions, writer: LineWriter) {
+    requireJournalOptions(options);
     const { dir, durability = 'write', signingKey, checkpointEvery = 1024, lazy = false } = options;
-    if (typeof dir !== 'string' || dir === '') {
-      throw new TapPassConfigError(`Expected \`dir\` to be the path of a directory, got ${JSON.stringify(dir)}.`);
-    }
-    if (durability !== 'write' && durability !== 'fsync') {
-      throw new TapPassConfigError(`Expected \`durability\` to be write or fsync, got ${JSON.stringify(durability)}.`);
-    }
-    if (!Number.isSafeInteger(checkpointEvery) || checkpointEvery < 1) {
-      throw new TapPassConfigError(`Expected \`checkpointEvery\` to be a positive integer, got ${checkpointEvery}.`);
-    }
     this.#dir = resolve(dir);
     this.#fsync = durability === 'fsync';
     this.#key = signingKey === undefined ? undefined : privateKey(signingKey);

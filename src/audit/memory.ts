@@ -4,6 +4,7 @@
  */
 import { TapPassConfigError } from '../model/errors.ts';
 import type { AuditEvent, JournalEntry } from '../model/event.ts';
+import { requireKnownOptions } from '../model/known-options.ts';
 import { lineWriter } from './append.ts';
 import { Clock } from './clock.ts';
 import { parseFilter } from './filter.ts';
@@ -60,7 +61,9 @@ class RingJournal implements MemoryJournal {
   #hash = NO_HASH;
   #closed = false;
 
-  constructor({ capacity = 10_000, capacityChars = 64 * 1024 * 1024 }: MemoryJournalOptions) {
+  constructor(options: MemoryJournalOptions) {
+    requireKnownOptions('openMemoryJournal', options, { capacity: true, capacityChars: true });
+    const { capacity = 10_000, capacityChars = 64 * 1024 * 1024 } = options;
     for (const [name, value] of Object.entries({ capacity, capacityChars })) {
       if (!Number.isSafeInteger(value) || value < 1) {
         throw new TapPassConfigError(`Expected \`${name}\` to be a positive integer, got ${JSON.stringify(value)}.`);

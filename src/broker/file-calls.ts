@@ -40,8 +40,16 @@ export class SystemError extends Error {
   }
 }
 
+export interface Closes {
+  /**
+   * Closes what `open` of the same calls gave. Node counts the descriptors that a worker thread opens by `fs`, and
+   * warns when `fs` closes another; it closes those that are left when the thread ends, whatever they are by then.
+   */
+  close(descriptor: number): void;
+}
+
 /** What the broker needs of the system. Every name is one component; every path is components without `.` or `..`. */
-export interface DirectoryCalls {
+export interface DirectoryCalls extends Closes {
   readonly method: FileMethod;
   /**
    * Opens `path` (`''` is the directory itself) beneath `directory`. A symbolic link in it is an error (ELOOP or
@@ -68,16 +76,16 @@ export const O_PATH = process.platform === 'linux' ? 0o10000000 : constants.O_RD
 const { O_DIRECTORY, O_NOFOLLOW } = constants;
 export const HANDLE = O_PATH | O_DIRECTORY;
 
-export const withDescriptor = <R>(descriptor: number, use: (descriptor: number) => R): R => {
+export const withDescriptor = <R>(calls: Closes, descriptor: number, use: (descriptor: number) => R): R => {
   try {
     return use(descriptor);
   } finally {
-    closeSync(descriptor);
+    calls.close(descriptor);
   }
 };
 
 /** The kernel's own answers about whole paths. */
-export interface PathCalls {
+export interface PathCalls extends Closes {
   /** 0: exists, and no component is a symbolic link. Else `-errno`. */
   isReal(path: string): number;
   /** Opens as the kernel resolves it, with every kind of link but magic ones; `-errno` when it cannot. */
@@ -109,6 +117,7 @@ export const fileCalls = (method?: FileMethod): Calls => {
       isReal: (path) => calls.isReal(path),
       openResolved: (path, followLast) =>
         calls.openat2(AT_FDCWD, path, O_PATH | (followLast ? 0 : O_NOFOLLOW), 0, RESOLVE_NO_MAGICLINKS),
+      close: (descriptor) => closeNative(calls, descriptor),
     },
   };
 };
@@ -116,20 +125,24 @@ export const fileCalls = (method?: FileMethod): Calls => {
 const native = (): { readonly calls: FileCalls } | { readonly missing: string } => {
   const loaded = loadAddon();
   if ('missing' in loaded) return loaded;
-  const { isReal, openat2, mkdirat, unlinkat, renameat2 } = loaded.addon;
-  if (!isReal || !openat2 || !mkdirat || !unlinkat || !renameat2) {
+  const { isReal, openat2, close, mkdirat, unlinkat, renameat2 } = loaded.addon;
+  if (!isReal || !openat2 || !close || !mkdirat || !unlinkat || !renameat2) {
     return { missing: 'the native addon was built without its file part; run `npm rebuild`' };
   }
   const probe = isReal('/');
   if (probe !== 0) {
     return { missing: `openat2 is not usable here (${getSystemErrorName(probe)}): Linux 5.6 or newer is needed` };
   }
-  return { calls: { isReal, openat2, mkdirat, unlinkat, renameat2 } };
+  return { calls: { isReal, openat2, close, mkdirat, unlinkat, renameat2 } };
 };
 
 const checked = (result: number, syscall: string): number => {
   if (result < 0) throw new SystemError(result, syscall);
   return result;
+};
+
+const closeNative = (calls: FileCalls, descriptor: number): void => {
+  checked(calls.close(descriptor), 'close');
 };
 
 const nativeCalls = (calls: FileCalls): DirectoryCalls => ({
@@ -145,6 +158,7 @@ const nativeCalls = (calls: FileCalls): DirectoryCalls => ({
       ),
       'openat2',
     ),
+  close: (descriptor) => closeNative(calls, descriptor),
   makeDirectory: (directory, name, mode) => {
     checked(calls.mkdirat(directory, name, mode), 'mkdirat');
   },
@@ -189,6 +203,7 @@ const fallbackCalls: DirectoryCalls = {
       if (at !== directory) closeSync(at);
     }
   },
+  close: closeSync,
   makeDirectory: (directory, name, mode) => {
     requireProc();
     mkdirSync(childPath(directory, name), { mode });

@@ -3,16 +3,14 @@
  * for what went wrong. Operations act on the path that was judged, beneath the workspace's handle and without following
  * any link: one that was put there since is an error, not a way out.
  */
-import { close, constants, fstatSync } from 'node:fs';
+import { constants, fstatSync } from 'node:fs';
 import { constants as os } from 'node:os';
-import { getSystemErrorMessage, promisify } from 'node:util';
+import { getSystemErrorMessage } from 'node:util';
 import type { FileOperation } from '../model/effect.ts';
 import { TapPassError } from '../model/errors.ts';
 import { type Grant, isGranted } from '../model/grant.ts';
-import { type DirectoryCalls, HANDLE, SystemError, withDescriptor } from './file-calls.ts';
+import { type Closes, type DirectoryCalls, HANDLE, SystemError, withDescriptor } from './file-calls.ts';
 import type { Workspace } from './file.ts';
-
-const closeAsync = promisify(close);
 
 /** Runs `act` on the granted path, relative to the workspace. Rejects with `TAPPASS_REFUSED` or `TAPPASS_FAILED`. */
 export const performFile = async <R>(
@@ -75,11 +73,15 @@ const failure = (error: unknown, attempt: string): unknown => {
 };
 
 /** Lends a descriptor and closes it whatever happens. */
-export const lend = async <R>(descriptor: number, use: (descriptor: number) => Promise<R>): Promise<R> => {
+export const lend = async <R>(
+  calls: Closes,
+  descriptor: number,
+  use: (descriptor: number) => Promise<R>,
+): Promise<R> => {
   try {
     return await use(descriptor);
   } finally {
-    await closeAsync(descriptor);
+    calls.close(descriptor);
   }
 };
 
@@ -92,7 +94,7 @@ export const inParent = async <R>(
   if (path === '') throw new SystemError(-os.errno.EBUSY, 'open', 'this is the workspace itself');
   const slash = path.lastIndexOf('/');
   const parent = openDirectory(calls, handle, path.slice(0, Math.max(slash, 0)));
-  return lend(parent, (directory) => use(directory, path.slice(slash + 1)));
+  return lend(calls, parent, (directory) => use(directory, path.slice(slash + 1)));
 };
 
 const openDirectory = (calls: DirectoryCalls, handle: number, path: string): number => {
@@ -114,7 +116,7 @@ export const openRegular = ({ calls }: Workspace, directory: number, path: strin
   const descriptor = calls.open(directory, path, flags | constants.O_NONBLOCK | constants.O_NOCTTY, mode);
   const stat = fstatSync(descriptor);
   if (stat.isFile()) return descriptor;
-  return withDescriptor(descriptor, () => {
+  return withDescriptor(calls, descriptor, () => {
     throw notRegular(stat.isDirectory());
   });
 };

@@ -37,7 +37,7 @@ export const readFile = (
   options: ReadOptions = {},
 ): Promise<FileContent> =>
   performFile(workspace, grant, ['read'], (path) =>
-    lend(openRegular(workspace, workspace.handle, path, constants.O_RDONLY), async (descriptor) => {
+    lend(workspace.calls, openRegular(workspace, workspace.handle, path, constants.O_RDONLY), async (descriptor) => {
       const { maxBytes = DEFAULT_MAX_READ, head, tail, signal } = options;
       const { size } = fstatSync(descriptor);
       const content = await (tail === undefined
@@ -164,7 +164,7 @@ export const listDirectory = (
   { maxEntries = DEFAULT_MAX_ENTRIES }: { readonly maxEntries?: number } = {},
 ): Promise<DirectoryListing> =>
   performFile(workspace, grant, ['list'], (path) =>
-    lend(workspace.calls.open(workspace.handle, path, HANDLE), async (directory) => {
+    lend(workspace.calls, workspace.calls.open(workspace.handle, path, HANDLE), async (directory) => {
       const entries: DirectoryEntry[] = [];
       let truncated = false;
       for await (const entry of await openEntries(directory)) {
@@ -199,7 +199,7 @@ export interface FileInfo {
 /** Facts about a file, without opening it for reading. */
 export const statFile = (workspace: Workspace, grant: Grant | undefined): Promise<FileInfo> =>
   performFile(workspace, grant, ['stat'], (path) =>
-    withDescriptor(workspace.calls.open(workspace.handle, path, O_PATH), (descriptor) => {
+    withDescriptor(workspace.calls, workspace.calls.open(workspace.handle, path, O_PATH), (descriptor) => {
       const stat = fstatSync(descriptor);
       return {
         type: typeOf(stat),

@@ -240,10 +240,12 @@ const agrees = (kernel: PathCalls, absolute: string, walked: Walked, followLast:
   if (!walked.exists) return kernel.isReal(walked.deepest) === 0;
   const found = kernel.openResolved(absolute, followLast);
   if (found < 0) return false;
-  return withDescriptor(found, () => {
+  return withDescriptor(kernel, found, () => {
     const named = kernel.openResolved(walked.real, false);
     return (
-      named >= 0 && withDescriptor(named, () => isSame(found, named)) && kernel.isReal(posix.dirname(walked.real)) === 0
+      named >= 0 &&
+      withDescriptor(kernel, named, () => isSame(found, named)) &&
+      kernel.isReal(posix.dirname(walked.real)) === 0
     );
   });
 };

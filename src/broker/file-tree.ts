@@ -1,5 +1,5 @@
 /** Making and removing names beneath the workspace, one held directory at a time. */
-import { closeSync, fstatSync } from 'node:fs';
+import { fstatSync } from 'node:fs';
 import { constants as os } from 'node:os';
 import type { Grant } from '../model/grant.ts';
 import { type DirectoryCalls, HANDLE, O_PATH, SystemError, withDescriptor } from './file-calls.ts';
@@ -15,12 +15,12 @@ export const makeDirectory = (workspace: Workspace, grant: Grant | undefined): P
     // One descriptor at a time: a path may have two thousand components.
     let at = calls.open(handle, '', HANDLE);
     for (const name of path === '' ? [] : path.split('/')) {
-      at = withDescriptor(at, (directory) => {
+      at = withDescriptor(calls, at, (directory) => {
         created = makeOne(calls, directory, name) || created;
         return calls.open(directory, name, HANDLE);
       });
     }
-    closeSync(at);
+    calls.close(at);
     return { created };
   });
 
@@ -49,10 +49,10 @@ export const removeFile = (
     const { calls } = workspace;
     const remove = async (directory: number, name: string, depth: number): Promise<void> => {
       signal?.throwIfAborted();
-      const found = withDescriptor(calls.open(directory, name, O_PATH), (descriptor) => fstatSync(descriptor));
+      const found = withDescriptor(calls, calls.open(directory, name, O_PATH), (descriptor) => fstatSync(descriptor));
       if (recursive && found.isDirectory()) {
         if (depth >= DEEPEST) throw new SystemError(-os.errno.ENAMETOOLONG, 'unlink', 'the directory is too deep');
-        await lend(calls.open(directory, name, HANDLE), async (inner) => {
+        await lend(calls, calls.open(directory, name, HANDLE), async (inner) => {
           for await (const entry of await openEntries(inner)) await remove(inner, entry.name, depth + 1);
         });
       }

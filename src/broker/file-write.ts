@@ -68,7 +68,7 @@ export const appendFile = (
       const existing = lookAt(workspace, directory, name);
       if (existing !== undefined) requireRegular(existing);
       const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT;
-      return lend(openRegular(workspace, directory, name, flags, NEW_MODE), async (descriptor) => {
+      return lend(workspace.calls, openRegular(workspace, directory, name, flags, NEW_MODE), async (descriptor) => {
         const before = fstatSync(descriptor).size;
         const progress = { written: 0 };
         try {
@@ -90,7 +90,7 @@ export const copyFile = async (
 ): Promise<Written> => {
   requireGranted(workspace, destination, ['copy']);
   return performFile(workspace, source, ['copy'], (from) =>
-    lend(openRegular(workspace, workspace.handle, from, constants.O_RDONLY), (input) =>
+    lend(workspace.calls, openRegular(workspace, workspace.handle, from, constants.O_RDONLY), (input) =>
       performFile(workspace, destination, ['copy'], (to) =>
         replaceFile(workspace, to, { overwrite, from: fstatSync(input) }, (output) =>
           copyBytes(input, output, fstatSync(input).size, signal),
@@ -130,7 +130,7 @@ export const changeFile = (workspace: Workspace, grant: Grant | undefined, chang
   const operation = 'mode' in change ? 'chmod' : 'size' in change ? 'truncate' : 'utimes';
   const flags = operation === 'truncate' ? constants.O_WRONLY : constants.O_RDONLY;
   return performFile(workspace, grant, [operation], (path) =>
-    withDescriptor(openRegular(workspace, workspace.handle, path, flags), (descriptor) => {
+    withDescriptor(workspace.calls, openRegular(workspace, workspace.handle, path, flags), (descriptor) => {
       if ('mode' in change) fchmodSync(descriptor, change.mode & 0o777);
       else if ('size' in change) ftruncateSync(descriptor, change.size);
       else futimesSync(descriptor, change.accessed, change.modified);
@@ -161,7 +161,7 @@ const replaceFile = (
     const mode = model === undefined ? NEW_MODE : PRIVATE_MODE;
     const descriptor = openRegular(workspace, directory, temporary, flags, mode);
     try {
-      const size = await lend(descriptor, async () => {
+      const size = await lend(calls, descriptor, async () => {
         await fill(descriptor);
         if (existing !== undefined) keepOwner(descriptor, existing);
         if (model !== undefined) fchmodSync(descriptor, model.mode & 0o777);
@@ -200,7 +200,7 @@ const keepOwner = (descriptor: number, { uid, gid }: Stats): void => {
 /** What `name` is, never followed; `undefined` where there is nothing. */
 const lookAt = ({ calls }: Workspace, directory: number, name: string): Stats | undefined => {
   try {
-    return withDescriptor(calls.open(directory, name, O_PATH), (descriptor) => fstatSync(descriptor));
+    return withDescriptor(calls, calls.open(directory, name, O_PATH), (descriptor) => fstatSync(descriptor));
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;

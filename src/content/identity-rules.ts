@@ -241,8 +241,8 @@ export const TOKEN_RULES: readonly TokenRule[] = [
     type: 'DRIVERS_LICENSE',
     rule: 'uk-driving-licence',
     shapes: ['A????999999???AA'],
-    pattern: /^[A-Z]{1,5}9{0,4}\d[0156]\d[0-3]\d{2}[A-Z9]{2}[A-Z\d][A-Z]{2}$/u,
-    proves: (text) => text.length === 16 && isUkLicence(text),
+    pattern: /^(?=.{16}$)[A-Z]{1,5}9{0,4}\d[0156]\d[0-3]\d{2}[A-Z9]{2}[A-Z\d][A-Z]{2}$/u,
+    proves: isUkLicence,
   },
   {
     type: 'CRYPTO_ADDRESS',

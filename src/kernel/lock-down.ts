@@ -2,7 +2,7 @@
  * Confines the running process, every thread of it, for good. All that can fail without consequence is done first: the
  * ruleset is built, the threads are asked whether they answer, and the proof is tried while it must still fail.
  */
-import { closeSync, lstatSync, opendirSync, readdirSync, readlinkSync } from 'node:fs';
+import { lstatSync, opendirSync, readdirSync, readlinkSync } from 'node:fs';
 import { loadAddon } from '../native/addon.ts';
 import type { NativeAddon } from '../native/addon.ts';
 import type { CompiledLandlock, CompiledProfile } from './compiled.ts';
@@ -76,7 +76,7 @@ export const lockDown = (
     }
     return { abi, threads: { found, confined }, rings };
   } finally {
-    closeSync(ruleset);
+    addon.close(ruleset);
   }
 };
 
@@ -90,7 +90,13 @@ export const isConfined = (): boolean => {
 type Calls = Required<
   Pick<
     NativeAddon,
-    'landlockAbi' | 'landlockRuleset' | 'landlockAllowBeneath' | 'landlockAllowPort' | 'lockDown' | 'securityState'
+    | 'landlockAbi'
+    | 'close'
+    | 'landlockRuleset'
+    | 'landlockAllowBeneath'
+    | 'landlockAllowPort'
+    | 'lockDown'
+    | 'securityState'
   >
 >;
 
@@ -106,7 +112,7 @@ const buildRuleset = (addon: Calls, landlock: CompiledLandlock): number => {
   if (ruleset < 0) throw new LockDownFailure('landlock', `the ruleset could not be made (${errnoName(-ruleset)})`);
   const require = (result: number, what: string): void => {
     if (result >= 0) return;
-    closeSync(ruleset);
+    addon.close(ruleset);
     throw new LockDownFailure('landlock', `the rule for ${what} could not be made (${errnoName(-result)})`);
   };
   for (const { path, access } of landlock.paths) require(addon.landlockAllowBeneath(ruleset, path, access), path);

@@ -109,6 +109,17 @@ static napi_value open_at(napi_env env, napi_callback_info info)
 	return number(env, open_how(dirfd, path, (uint32_t)flags, (uint32_t)mode, (uint32_t)resolve));
 }
 
+/* close(fd). Never again after EINTR: Linux has released the number by then (close(2)). */
+static napi_value close_one(napi_env env, napi_callback_info info)
+{
+	napi_value argv[1];
+	size_t argc = 1;
+	int32_t fd;
+	if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || argc != 1 || !int_arg(env, argv[0], &fd))
+		return failure(env, EINVAL);
+	return number(env, close(fd));
+}
+
 /* mkdirat(dirfd, name, mode) */
 static napi_value mkdir_at(napi_env env, napi_callback_info info)
 {
@@ -163,6 +174,7 @@ void register_file(napi_env env, napi_value exports)
 {
 	export_function(env, exports, "isReal", is_real);
 	export_function(env, exports, "openat2", open_at);
+	export_function(env, exports, "close", close_one);
 	export_function(env, exports, "mkdirat", mkdir_at);
 	export_function(env, exports, "unlinkat", unlink_at);
 	export_function(env, exports, "renameat2", rename_at);

@@ -7,6 +7,8 @@ export interface FileCalls {
   isReal(path: string): number;
   /** openat2(2); `flags` are O_* bits, `resolve` RESOLVE_* bits. */
   openat2(directory: number, path: string, flags: number, mode: number, resolve: number): number;
+  /** close(2). For descriptors that these calls opened; one that `fs` opened is closed by `fs`. */
+  close(descriptor: number): number;
   mkdirat(directory: number, name: string, mode: number): number;
   unlinkat(directory: number, name: string, flags: number): number;
   renameat2(fromDirectory: number, fromName: string, toDirectory: number, toName: string, flags: number): number;

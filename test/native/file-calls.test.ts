@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadAddon } from '../../src/native/addon.ts';
 import type { FileCalls } from '../../src/native/file-calls.ts';
 
-const { EINVAL, ENAMETOOLONG, ELOOP, EXDEV, EEXIST, ENOENT } = os.errno;
+const { EBADF, EINVAL, ENAMETOOLONG, ELOOP, EXDEV, EEXIST, ENOENT } = os.errno;
 const RENAME_NOREPLACE = 1;
 const RESOLVE_BENEATH = 8;
 const O_PATH = 0o10000000;
@@ -52,6 +52,8 @@ test('a NUL and a missing or wrong argument are EINVAL, and nothing is done', ()
     () => calls.renameat2(directory, 'link', directory, 'new\0', 0),
     () => calls.openat2(directory, 'a\0', O_PATH, 0, 0),
     () => (calls.openat2 as (one: number) => number)(directory),
+    () => (calls.close as () => number)(),
+    () => calls.close('3' as unknown as number),
   ];
   expect(wrong.map((act) => act())).toEqual(wrong.map(() => -EINVAL));
   expect(readdirSync(top)).toEqual(before);
@@ -64,7 +66,8 @@ test('isReal is about every component; openat2 stays beneath and closes on exec'
   expect(calls.openat2(directory, '../x', O_PATH, 0, RESOLVE_BENEATH)).toBe(-EXDEV);
   const opened = calls.openat2(directory, 'a', O_PATH, 0, RESOLVE_BENEATH);
   expect(fstatSync(opened).isDirectory()).toBe(true);
-  closeSync(opened);
+  expect(calls.close(opened)).toBe(0);
+  expect(calls.close(-1)).toBe(-EBADF);
 });
 
 test('names are made, moved and removed in the directory that is held', () => {

@@ -1,5 +1,5 @@
-/** Door-internal: an option that nobody reads may be a limit that somebody believes in. */
-import { TapPassConfigError } from './model/errors.ts';
+/** An option that nobody reads may be a limit that somebody believes in. */
+import { TapPassConfigError } from './errors.ts';
 
 /** Throws for the first key that `known` does not have. `of` names whose options they are. */
 export const requireKnownOptions = (of: string, given: object, known: Readonly<Record<string, true>>): void => {
