@@ -6,11 +6,12 @@
 import { writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { Socket } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
 import type ivm from 'isolated-vm';
 import { lockDown } from '../kernel/lock-down.ts';
 import { encodeFrame, FrameReader } from './channel.ts';
 import { Guest, isKind, type GuestKind } from './guest.ts';
-import { MAX_FRAME_BYTES, MEMORY_MB, OVERSHOOT } from './limits.ts';
+import { GUEST_STACK_KB, MAX_FRAME_BYTES, MEMORY_MB, OVERSHOOT } from './limits.ts';
 import type { HostMessage, LockMessage, ParentMessage, RunMessage } from './message.ts';
 
 /** Isolates kept ready. Each costs about 1.5 ms to make and 1 MB to keep. */
@@ -48,7 +49,7 @@ const guests = new Map<number, Guest>();
 const reserve: Guest[] = [];
 const spent: Guest[] = [];
 const leaving = new Set<Guest>();
-let wanted: GuestKind = { memoryMb: MEMORY_MB.default, allow: '' };
+let wanted: GuestKind = { memoryMb: MEMORY_MB.default, allow: '', single: false };
 let isTidying = false;
 
 const clear = (): void => {
@@ -86,7 +87,9 @@ const takeGuest = (kind: GuestKind): Guest => {
 };
 
 const start = (message: RunMessage): void => {
-  const guest = takeGuest({ memoryMb: message.memoryMb, allow: message.allow });
+  // What the guest before it left behind must not count as its own.
+  if (wanted.single) clear();
+  const guest = takeGuest({ memoryMb: message.memoryMb, allow: message.allow, single: wanted.single });
   guests.set(message.run, guest);
   guest.start(message, () => {
     guests.delete(message.run);
@@ -134,7 +137,7 @@ const search = (tries: number): void => {
 };
 
 /** Nothing of a guest has come yet: what it says of itself here is true. */
-const lock = ({ handledFs, handledNet, scoped, filter, probe }: LockMessage): void => {
+const lock = ({ single, handledFs, handledNet, scoped, filter, probe }: LockMessage): void => {
   try {
     const { threads } = lockDown(
       {
@@ -150,13 +153,16 @@ const lock = ({ handledFs, handledNet, scoped, filter, probe }: LockMessage): vo
       },
       probe,
     );
-    prepare(threads.confined);
+    prepare(single, threads.confined);
   } catch (error) {
     post({ type: 'unlocked', missing: error instanceof Error ? error.message.slice(0, 1000) : 'unknown reason' });
   }
 };
 
-const prepare = (threads: number): void => {
+const prepare = (single: boolean, threads: number): void => {
+  wanted = { ...wanted, single };
+  // For isolates made from now on: what the guest's stack ends with, ours still fits on top of.
+  if (single) setFlagsFromString(`--stack-size=${GUEST_STACK_KB}`);
   reserve.push(new Guest(vm, wanted, post));
   post({ type: 'ready', pid: process.pid, threads });
   tidy();
@@ -168,7 +174,7 @@ const receive = (message: ParentMessage): void => {
       lock(message);
       return;
     case 'run-unlocked':
-      prepare(0);
+      prepare(message.single, 0);
       return;
     case 'run':
       start(message);

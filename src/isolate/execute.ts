@@ -1,4 +1,5 @@
 /** One run from source to result: prepares it, puts it on a host, answers its tool calls, words its end. */
+import { configText } from './config.ts';
 import type { HostEnd, HostRun } from './host.ts';
 import { parseGuestJson } from './json.ts';
 import type { CodeLimits } from './limits.ts';
@@ -153,17 +154,7 @@ class Run implements HostRun {
   async #prepare(): Promise<Preparation> {
     const { source, file, language, modules, packagesFrom, input, tools, limits, allow, timeoutMs, memoryMb } =
       this.#given;
-    const { sourceBytes, resultChars, argumentChars, toolCalls, parallelToolCalls, logChars, logLines } = limits;
-    const config = {
-      tools: [...tools.keys()],
-      resultChars,
-      argumentChars,
-      toolCalls,
-      parallelToolCalls,
-      logChars,
-      logLines,
-      ...(input === undefined ? {} : { input }),
-    };
+    const { sourceBytes } = limits;
     let program: ProgramSource = { source, file, language, modules, sourceBytes };
     let prepared = await prepareBounded(program);
     for (let bundled = 0; bundled < MAX_PACKAGES; bundled += 1) {
@@ -174,7 +165,7 @@ class Run implements HostRun {
     }
     if (!('fault' in prepared)) {
       const { modules: ready, links } = prepared;
-      const { code, moves } = programCode(prepared, config);
+      const { code, moves } = programCode(prepared, configText(limits, [...tools.keys()], input));
       this.#moves = moves;
       this.message = { code, file, modules: ready, links, timeoutMs, memoryMb, allow: allow.toSorted().join(' ') };
     }

@@ -3,13 +3,14 @@
  * this file and never reaches the guest: what crosses is text and numbers.
  */
 import type ivm from 'isolated-vm';
+import { USUAL_CONFIG } from './config.ts';
 import { MAX_LOG_LINE_CHARS, MAX_TIMERS, RUNTIME_FILE } from './limits.ts';
 import type { HostMessage, LogLevel, ReplyMessage, RunMessage } from './message.ts';
 import { installGuest } from './runtime.ts';
 import { installWeb } from './runtime-web.ts';
 
 const RUNTIME = `(function (send, ask, allow) {
-  return (${installGuest.toString()})(send, ask, allow, ${MAX_LOG_LINE_CHARS}, ${MAX_TIMERS}, ${installWeb.toString()}
+  return (${installGuest.toString()})(send, ask, allow, ${JSON.stringify(USUAL_CONFIG)}, ${MAX_LOG_LINE_CHARS}, ${MAX_TIMERS}, ${installWeb.toString()}
   );
 })`;
 
@@ -19,9 +20,12 @@ let cachedRuntime: ivm.ExternalCopy<ArrayBuffer> | undefined;
 export interface GuestKind {
   readonly memoryMb: number;
   readonly allow: string;
+  /** It is entered on the main thread, which it then has for itself. */
+  readonly single: boolean;
 }
 
-export const isKind = (a: GuestKind, b: GuestKind): boolean => a.memoryMb === b.memoryMb && a.allow === b.allow;
+export const isKind = (a: GuestKind, b: GuestKind): boolean =>
+  a.memoryMb === b.memoryMb && a.allow === b.allow && a.single === b.single;
 
 type Wake = ivm.Reference<(kind: string, id: number, ok?: boolean, json?: string) => void>;
 type Post = (message: HostMessage) => void;
@@ -38,6 +42,8 @@ export class Guest {
   #deadline: NodeJS.Timeout | undefined;
   #inside = 0;
   #frozen = false;
+  /** How it ended, which is told when its thread has come back: until then it may still be at work. */
+  #outcome: { readonly status: 'ok' | 'error'; readonly json: string | undefined } | undefined;
   #ended = false;
   #freed = false;
   #onEnd: () => void = () => {};
@@ -47,8 +53,9 @@ export class Guest {
     this.#post = post;
     this.#isolate = new vm.Isolate({
       memoryLimit: kind.memoryMb,
-      // V8 has lost this isolate: its thread sleeps for ever. Only the end of the process frees it.
-      onCatastrophicError: () => post({ type: 'memory', runs: this.#run === 0 ? [] : [this.#run] }),
+      // V8 has lost this isolate: its thread sleeps for ever, and only the end of the process frees it. On the main
+      // thread nobody would be awake to say so: there V8 ends the process at once.
+      ...(kind.single ? {} : { onCatastrophicError: () => post({ type: 'memory', runs: [this.#run] }) }),
     });
     this.#context = this.#isolate.createContextSync();
     const script = this.#isolate.compileScriptSync(RUNTIME, {
@@ -59,7 +66,15 @@ export class Guest {
     const install = script.runSync(this.#context, { reference: true }) as unknown as ivm.Reference<
       (send: unknown, ask: unknown, allow: string) => unknown
     >;
-    const send = new vm.Callback((...message: unknown[]) => this.#receive(message), { ignored: true });
+    const receive = (...message: unknown[]): void => {
+      try {
+        this.#receive(message);
+      } catch {
+        // Nothing of an error of ours may reach the guest, and a host that errs is not to be trusted with another.
+        process.exit(1);
+      }
+    };
+    const send = new vm.Callback(receive, kind.single ? { sync: true } : { ignored: true });
     const ask = new vm.Callback((kind: unknown, about: unknown) => answer(kind, about), { sync: true });
     this.#wake = install.applySync(undefined, [send, ask, kind.allow], {
       result: { reference: true },
@@ -75,8 +90,12 @@ export class Guest {
   start(message: RunMessage, onEnd: () => void): void {
     this.#run = message.run;
     this.#onEnd = onEnd;
-    this.#deadline = setTimeout(() => this.#end('timeout'), message.timeoutMs);
-    void this.#enter(this.#begin(message));
+    const { code, file, links, timeoutMs } = message;
+    const dueAt = performance.now() + timeoutMs;
+    if (this.kind.single && links.length === 0) this.#enterHere(() => this.#context.evalSync(code, { filename: file }));
+    else void this.#enter(this.#begin(message));
+    // Afterwards: most guests have ended by then, and making a timer and taking it back costs more than they did.
+    if (!this.#ended) this.#deadline = setTimeout(() => this.#end('timeout'), dueAt - performance.now());
   }
 
   /** The reply to a tool call. */
@@ -142,7 +161,7 @@ export class Guest {
   }
 
   #receive([kind, a, b, c]: readonly unknown[]): void {
-    if (this.#ended || this.#run === 0) return;
+    if (this.#ended || this.#outcome !== undefined || this.#run === 0) return;
     switch (kind) {
       case 'call':
         if (typeof a === 'number' && typeof b === 'string' && typeof c === 'string') {
@@ -150,7 +169,8 @@ export class Guest {
         }
         return;
       case 'end':
-        this.#end(a === 'ok' ? 'ok' : 'error', typeof b === 'string' ? b : undefined);
+        this.#outcome = { status: a === 'ok' ? 'ok' : 'error', json: typeof b === 'string' ? b : undefined };
+        this.#settle();
         return;
       case 'log':
         if (typeof b === 'string') this.#post({ type: 'log', run: this.#run, level: a as LogLevel, text: b });
@@ -176,7 +196,19 @@ export class Guest {
   /** Enters the guest. A rejection nobody handled ends it, as it ends a Node program. */
   #call(kind: string, id: number, ok?: boolean, json?: string): void {
     if (this.#ended || this.#frozen) return;
-    void this.#enter(this.#wake.apply(undefined, [kind, id, ok, json]));
+    if (this.kind.single) this.#enterHere(() => this.#wake.applySync(undefined, [kind, id, ok, json]));
+    else void this.#enter(this.#wake.apply(undefined, [kind, id, ok, json]));
+  }
+
+  #enterHere(work: () => unknown): void {
+    this.#inside += 1;
+    try {
+      work();
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#inside -= 1;
+    this.#settle();
   }
 
   async #enter(work: Promise<unknown>): Promise<void> {
@@ -187,6 +219,11 @@ export class Guest {
       this.#fail(error);
     }
     this.#inside -= 1;
+    this.#settle();
+  }
+
+  #settle(): void {
+    if (this.#outcome !== undefined && this.#inside === 0) this.#end(this.#outcome.status, this.#outcome.json);
   }
 
   #fail(error: unknown): void {

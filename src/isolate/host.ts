@@ -4,12 +4,14 @@
  */
 import { encodeFrame, FrameFault, FrameReader } from './channel.ts';
 import { MAX_FRAME_BYTES } from './limits.ts';
-import { busyThreads, MemoryWatch, residentMb } from './memory-watch.ts';
+import { busyThreads, MemoryWatch, overweight, residentMb } from './memory-watch.ts';
 import { parseHostMessage, type HostMessage, type LogLevel, type ReplyMessage, type RunMessage } from './message.ts';
 import type { StartedHost } from './start-host.ts';
 
 /** How long after a guest's deadline the host may take to say so itself before it is killed. */
 const GRACE_MS = 250;
+/** Where it can say so only of a guest that waits: its end is the same either way. */
+const SINGLE_GRACE_MS = 20;
 /** A host says within this time, in milliseconds, that something of an ended guest is still there. */
 const HAUNT_MS = 500;
 /** How long a host may take to load, lock itself and make its first isolate; a tenth of a second is usual. */
@@ -44,6 +46,7 @@ export interface HostEvents {
 }
 
 export class IsolateHost {
+  readonly isSingle: boolean;
   readonly #started: StartedHost;
   readonly #startDeadline: NodeJS.Timeout;
   readonly #events: HostEvents;
@@ -69,7 +72,9 @@ export class IsolateHost {
   /** When it last became idle: milliseconds of the monotonic clock. */
   idleSince = 0;
 
-  constructor(started: StartedHost, events: HostEvents) {
+  /** `single`: it has one guest at a time (see `HostManner`). */
+  constructor(started: StartedHost, events: HostEvents, single: boolean) {
+    this.isSingle = single;
     this.#started = started;
     this.#events = events;
     if (started.onOutput === undefined) started.output.on('data', (chunk: Buffer) => this.#receive(chunk));
@@ -81,7 +86,7 @@ export class IsolateHost {
     for (const pipe of [started.input, started.output, started.errors]) pipe.on('error', () => this.#killProcess());
     void started.ended.then((how) => this.#die(how));
     this.#startDeadline = setTimeout(() => this.kill(`it was not ready within ${START_MS} ms`), START_MS).unref();
-    this.#send(started.lock ?? { type: 'run-unlocked' });
+    this.#send({ ...(started.lock ?? { type: 'run-unlocked' }), single });
   }
 
   get isReady(): boolean {
@@ -123,7 +128,11 @@ export class IsolateHost {
     fault(reason: string): void;
   } {
     const id = (this.#lastRun += 1);
-    this.#active.set(id, { run, dueAt: performance.now() + run.message.timeoutMs + GRACE_MS, lastCall: 0 });
+    this.#active.set(id, {
+      run,
+      dueAt: performance.now() + run.message.timeoutMs + (this.isSingle ? SINGLE_GRACE_MS : GRACE_MS),
+      lastCall: 0,
+    });
     this.#setRef(true);
     this.#send({ type: 'run', run: id, ...run.message });
     return {
@@ -174,6 +183,11 @@ export class IsolateHost {
   #checkMemory(): void {
     const limits = new Map<number, number>();
     for (const [id, { run }] of this.#active) limits.set(id, run.message.memoryMb);
+    if (this.isSingle) {
+      const reason = overweight(this.residentMb(), limits);
+      if (reason !== undefined) this.#doom('memory', [...limits.keys()], reason);
+      return;
+    }
     const verdict = this.#memory.tick({
       residentMb: this.residentMb(),
       busy: () => busyThreads(this.#pid),
@@ -300,11 +314,11 @@ export class IsolateHost {
     this.#dead = true;
     this.#how = how;
     clearTimeout(this.#startDeadline);
-    const outOfMemory = /out of memory|heap limit|Allocation failed/iu.test(this.#stderr);
+    const outOfMemory = /out of memory|heap limit|Allocation failed|is_heap_oom/iu.test(this.#stderr);
     const runs = [...this.#active.keys()];
     const cause = this.#cause ?? {
       status: outOfMemory ? ('memory' as const) : ('crashed' as const),
-      runs: this.#isAlone() ? runs : [],
+      runs: this.isSingle || this.#isAlone() ? runs : [],
       reason: outOfMemory ? 'V8 ran out of memory and took its host with it' : how,
     };
     for (const run of runs) {

@@ -37,6 +37,10 @@ export const MEMORY_MB = { default: 128, least: 8, most: 2048 } as const;
 /** A guest may overshoot V8's own accounting of its memory by this much before it counts. */
 export const OVERSHOOT = 1.5;
 
+/** V8's usual stack for a guest on the main thread, and what the host needs on top of it when the guest calls. */
+export const GUEST_STACK_KB = 984;
+export const HOST_STACK_KB = GUEST_STACK_KB + 128;
+
 /**
  * Longest frame, in bytes, that either side accepts. Bounds the memory that a hostile host can make the parent hold: a
  * frame is refused by its length, before a byte of it is kept. Six times the longest text: JSON inside JSON, escaped.

@@ -103,8 +103,7 @@ export class MemoryWatch {
   }
 
   #kill(guilty: readonly number[]): Verdict {
-    const [found, allowed] = [Math.round(this.#found), Math.round(this.#allowed ?? 0)];
-    return { kind: 'kill', guilty, reason: `the host held ${found} MB, more than the ${allowed} MB of its guests` };
+    return { kind: 'kill', guilty, reason: tooMuch(this.#found, this.#allowed ?? 0) };
   }
 
   #ask(cull: boolean): Verdict {
@@ -116,7 +115,16 @@ export class MemoryWatch {
   }
 }
 
-const allowedMb = ({ limits }: Weighed): number => {
+/** Why a host of a single guest, whoever that is, holds too much; `undefined` when it does not. */
+export const overweight = (found: number, limits: ReadonlyMap<number, number>): string | undefined => {
+  const allowed = allowedMb({ limits });
+  return found > allowed ? tooMuch(found, allowed) : undefined;
+};
+
+const tooMuch = (found: number, allowed: number): string =>
+  `the host held ${Math.round(found)} MB, more than the ${Math.round(allowed)} MB of its guests`;
+
+const allowedMb = ({ limits }: Pick<Weighed, 'limits'>): number => {
   let allowed = HOST_ROOM_MB;
   for (const limit of limits.values()) allowed += limit * OVERSHOOT;
   return allowed;

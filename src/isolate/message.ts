@@ -38,8 +38,16 @@ export interface StopMessage {
   readonly run: number;
 }
 
+export interface HostManner {
+  /**
+   * One guest at a time, on the host's main thread: no other thread has to be woken to enter it or to hear from it.
+   * Meanwhile the host hears nothing from outside. Else each guest has a thread, and the host always hears.
+   */
+  readonly single: boolean;
+}
+
 /** The first message to a host that locks itself: a compiled profile as text. */
-export interface LockMessage {
+export interface LockMessage extends HostManner {
   readonly type: 'lock';
   readonly handledFs: string;
   readonly handledNet: string;
@@ -51,7 +59,7 @@ export interface LockMessage {
 }
 
 /** The first message to a host that runs unlocked. */
-export interface UnlockedMessage {
+export interface UnlockedMessage extends HostManner {
   readonly type: 'run-unlocked';
 }
 

@@ -1,14 +1,18 @@
-/** Isolate hosts kept ready: which guest goes where, how many hosts there are, and when one has served long enough. */
+/**
+ * Isolate hosts kept ready: which guest goes where, how many hosts there are, and when one has served long enough. Half
+ * of them take one guest at a time, which is quickest; the others take what is left over, side by side, so that a guest
+ * that computes or waits for long keeps nobody from starting.
+ */
 import { availableParallelism, totalmem } from 'node:os';
 import { IsolateHost, type HostRun } from './host.ts';
 import { CannotLock, startLockedHost, startUnlockedHost, type StartedHost } from './start-host.ts';
 
 export interface PoolOptions {
-  /** Most hosts for shared guests (default: one for each core, one for each 512 MB, at most 8). */
+  /** Most hosts for shared guests (default: two for each core, one for each 512 MB, at most 8). Half of them, rounded down, take one guest at a time. */
   readonly hosts?: number;
   /** Hosts kept from the start (default 2): while one makes new isolates, the next guest goes to the other. */
   readonly prewarm?: number;
-  /** Most guests at one time on one host (default 8); a guest that waits for a tool counts. */
+  /** Most guests at one time on a host that takes several (default 8); a guest that waits for a tool counts. */
   readonly guestsPerHost?: number;
   /** Guests that a host serves before it is replaced (default 2000). */
   readonly runsPerHost?: number;
@@ -58,7 +62,7 @@ export class Pool {
   #closed = false;
 
   constructor(options: PoolOptions = {}) {
-    const most = Math.max(1, Math.min(8, availableParallelism(), Math.floor(totalmem() / (512 * 1024 * 1024))));
+    const most = Math.max(1, Math.min(8, 2 * availableParallelism(), Math.floor(totalmem() / (512 * 1024 * 1024))));
     this.#options = {
       hosts: options.hosts ?? most,
       prewarm: options.prewarm ?? Math.min(2, options.hosts ?? most),
@@ -145,21 +149,21 @@ export class Pool {
   }
 
   /** Throws HostUnavailable. */
-  #startHost(onChange: (host: IsolateHost) => void): IsolateHost {
+  #startHost(single: boolean, onChange: (host: IsolateHost) => void): IsolateHost {
     try {
-      return new IsolateHost(this.#options.startHost(), { onChange });
+      return new IsolateHost(this.#options.startHost(), { onChange }, single);
     } catch (error) {
       if (!(error instanceof CannotLock)) throw error;
       if (!this.#options.allowDegraded.includes('kernel-lock')) {
         throw new HostUnavailable(`this machine cannot lock an isolate host: ${error.message}`);
       }
-      return new IsolateHost(startUnlockedHost(), { onChange });
+      return new IsolateHost(startUnlockedHost(), { onChange }, single);
     }
   }
 
   #startDedicated(session: string | undefined): Promise<IsolateHost> {
     return new Promise((resolve, reject) => {
-      const host = this.#startHost((changed) => {
+      const host = this.#startHost(session === undefined, (changed) => {
         if (changed.isReady) resolve(changed);
         if (!changed.isDead) return;
         this.#dedicated.delete(key);
@@ -170,13 +174,17 @@ export class Pool {
     });
   }
 
-  #add(): void {
+  /** For so many guests that wait; `undefined` when no host can be had. */
+  #add(guests = 1): IsolateHost | undefined {
     try {
-      this.#shared.push(this.#startHost((changed) => this.#changed(changed)));
+      const host = this.#startHost(this.#isNextSingle(guests), (changed) => this.#changed(changed));
+      this.#shared.push(host);
+      return host;
     } catch (error) {
       this.#failedStarts = MOST_FAILED_STARTS;
       for (const { failed } of this.#queue.splice(0)) failed(error as Error);
       this.#refusal = error instanceof HostUnavailable ? error : new HostUnavailable(String(error));
+      return undefined;
     }
   }
 
@@ -225,16 +233,21 @@ export class Pool {
 
   /** Starts the hosts that waiting guests need now, and those that are kept in advance a little later. */
   #grow(): void {
-    let [usable, ready, busy] = [0, 0, 0];
+    const { hosts, prewarm } = this.#options;
+    let [usable, ready, free] = [0, 0, 0];
     for (const host of this.#shared) {
       if (host.isRetired || host.isDead) continue;
       usable += 1;
       if (host.isReady) ready += 1;
-      if (host.active > 0) busy += 1;
+      free += this.#room(host);
     }
-    const advance = Math.min(this.#options.prewarm, this.#options.hosts);
-    const needed = Math.min(busy + this.#queue.length, this.#options.hosts);
-    for (; usable < Math.max(needed, Math.min(1, advance)); usable += 1) this.#add();
+    const advance = Math.min(prewarm, hosts);
+    const least = Math.min(1, advance);
+    for (; usable < least || (usable < hosts && free < this.#queue.length); usable += 1) {
+      const added = this.#add(this.#queue.length - free);
+      if (added === undefined) return;
+      free += this.#room(added);
+    }
     if (ready === 0 || usable >= advance) return;
     this.#growing ??= setTimeout(() => {
       this.#growing = undefined;
@@ -242,18 +255,28 @@ export class Pool {
     }, GROW_MS).unref();
   }
 
-  /** The host with the fewest guests; among idle ones the one idle for longest, whose reserve of isolates is full. */
+  /** How many more guests it takes. */
+  #room(host: IsolateHost): number {
+    return (host.isSingle ? 1 : this.#options.guestsPerHost) - host.active;
+  }
+
+  /** One guest at a time, unless more guests than one wait for a host, or there are enough of that kind. */
+  #isNextSingle(guests: number): boolean {
+    const usable = this.#shared.filter((host) => !host.isRetired);
+    const single = usable.filter((host) => host.isSingle).length;
+    const most = Math.floor(this.#options.hosts / 2);
+    return single < most && (guests <= 1 || usable.length - single >= this.#options.hosts - most);
+  }
+
+  /**
+   * A host of one guest before the others, then the one with the fewest guests; among idle ones the one idle for
+   * longest, whose reserve of isolates is full.
+   */
   #pick(): IsolateHost | undefined {
     let best: IsolateHost | undefined;
     for (const host of this.#shared) {
-      if (!host.isReady || host.active >= this.#options.guestsPerHost) continue;
-      if (
-        best === undefined ||
-        host.active < best.active ||
-        (host.active === best.active && host.idleSince < best.idleSince)
-      ) {
-        best = host;
-      }
+      if (!host.isReady || this.#room(host) <= 0) continue;
+      if (best === undefined || isBetter(host, best)) best = host;
     }
     return best;
   }
@@ -276,3 +299,8 @@ export class Pool {
     }, WATCH_MS).unref();
   }
 }
+
+const isBetter = (host: IsolateHost, than: IsolateHost): boolean => {
+  if (host.isSingle !== than.isSingle) return host.isSingle;
+  return host.active === than.active ? host.idleSince < than.idleSince : host.active < than.active;
+};

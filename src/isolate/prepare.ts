@@ -82,13 +82,16 @@ const prepare = (given: ProgramSource, strip: Strip | undefined): Preparation =>
   };
 };
 
-/** The call of `$$run` that V8 runs: `config` goes to the guest's runtime as it is. */
+/**
+ * The call of `$$run` that V8 runs: `config` goes to the guest's runtime as it is, a text, which V8 reads quicker than an
+ * object. In parentheses V8 compiles a function at once, rather than skip it first.
+ */
 export const programCode = (
   { slot, body, moves }: PreparedProgram,
-  config: unknown,
+  config: string,
 ): { readonly code: string; readonly moves: readonly Move[] } => {
-  const opening = `$$run(${scriptSafe(JSON.stringify(config))},async function(${slot}){"use strict";`;
-  return { code: `${opening}${body}});`, moves: [{ line: 1, column: 1, length: opening.length }, ...moves] };
+  const opening = `$$run(${scriptSafe(JSON.stringify(config))},(async function(${slot}){"use strict";`;
+  return { code: `${opening}${body}}));`, moves: [{ line: 1, column: 1, length: opening.length }, ...moves] };
 };
 
 /** JSON inside a script: U+2028 and U+2029 are line ends to no one since ES2019, and `<!--` opens a comment to some. */

@@ -5,23 +5,14 @@
  * replace them, which would harm only the guest.
  */
 
+import type { RunConfig } from './config.ts';
+
 /** One message out, without an answer: strings and numbers only. */
 export type GuestSend = (kind: string, a?: unknown, b?: unknown, c?: unknown) => void;
 /** One question out, answered at once with text. */
 export type GuestAsk = (kind: string, a: unknown) => string;
 /** The only way in after the start: a timer that is due, or the reply to a tool call. */
 export type GuestWake = (kind: string, id: number, ok?: boolean, json?: string) => void;
-
-interface RunConfig {
-  readonly tools: readonly string[];
-  readonly input?: string;
-  readonly resultChars: number;
-  readonly argumentChars: number;
-  readonly toolCalls: number;
-  readonly parallelToolCalls: number;
-  readonly logChars: number;
-  readonly logLines: number;
-}
 
 interface Slot {
   v: unknown;
@@ -33,6 +24,7 @@ export const installGuest = (
   send: GuestSend,
   ask: GuestAsk,
   allow: string,
+  usualConfig: string,
   lineChars: number,
   maxTimers: number,
   installWeb: (world: Record<string, unknown>, ask: GuestAsk) => void,
@@ -87,15 +79,7 @@ export const installGuest = (
   }
 
   // ── console: text only, cut per line and in total.
-  let config: RunConfig = {
-    tools: [],
-    resultChars: 0,
-    argumentChars: 0,
-    toolCalls: 0,
-    parallelToolCalls: 1,
-    logChars: lineChars,
-    logLines: 100,
-  };
+  let config = parse(usualConfig) as RunConfig;
   let logged = 0;
   let lines = 0;
   const quote = (value: unknown): string => {
@@ -318,50 +302,65 @@ export const installGuest = (
     }
   };
 
-  // Read and taken away before a line of the guest runs. `namespaces` was left by the module that links the others.
-  const run = (given: RunConfig, entry: (slot: Slot) => Promise<void>): void => {
-    deleteProperty(world, '$$run');
-    const namespaces = (world['$$modules'] ?? []) as readonly { readonly [name: string]: unknown }[];
-    deleteProperty(world, '$$modules');
-    config = given;
-    const tools = create(null) as Record<string, unknown>;
-    for (let index = 0; index < config.tools.length; index += 1) {
-      const name = config.tools[index] as string;
-      defineProperty(tools, name, { value: freeze(toolFunction(name)), enumerable: true });
+  // Whatever need not wait for the guest is here: it may be the first code to run in this isolate for a long time.
+  let namespaces: readonly { readonly [name: string]: unknown }[] = [];
+  let input: unknown;
+  const slot: Slot = {
+    v: undefined,
+    n: (module) => namespaces[module],
+    g: (module, name) => {
+      let namespace = namespaces[module];
+      if (namespace !== undefined && !(name in namespace) && '$$all' in namespace) {
+        namespace = namespace['$$all'] as Record<string, unknown>;
+      }
+      if (namespace === undefined || !(name in namespace)) {
+        throw new SyntaxError(`The requested module does not provide an export named '${name}'`);
+      }
+      return namespace[name];
+    },
+  };
+  const done = (): void => {
+    const value = slot.v;
+    const isPlain = typeof value !== 'function' && (typeof value !== 'object' || value === null);
+    if (isPlain) {
+      finish(value);
+      return;
     }
-    hide(world, 'tools', freeze(tools));
-    const hasInput = config.input !== undefined;
-    const input: unknown = hasInput ? parse(config.input as string) : undefined;
-    hide(world, 'input', input);
-    const slot: Slot = {
-      v: undefined,
-      n: (module) => namespaces[module],
-      g: (module, name) => {
-        let namespace = namespaces[module];
-        if (namespace !== undefined && !(name in namespace) && '$$all' in namespace) {
-          namespace = namespace['$$all'] as Record<string, unknown>;
-        }
-        if (namespace === undefined || !(name in namespace)) {
-          throw new SyntaxError(`The requested module does not provide an export named '${name}'`);
-        }
-        return namespace[name];
-      },
-    };
-    const done = (): void => {
-      const value = slot.v;
-      const result = new Promise_((resolve) => {
-        resolve(hasInput && typeof value === 'function' ? (value as (given: unknown) => unknown)(input) : value);
-      });
-      defineProperty(result, 'constructor', { value: undefined });
-      apply(then, result, [finish, fail]);
-    };
+    const result = new Promise_((resolve) => {
+      const isCalled = config.input !== undefined && typeof value === 'function';
+      resolve(isCalled ? (value as (given: unknown) => unknown)(input) : value);
+    });
+    defineProperty(result, 'constructor', { value: undefined });
+    apply(then, result, [finish, fail]);
+  };
+  hide(world, 'tools', freeze(create(null)));
+  hide(world, 'input', undefined);
+
+  // Read and taken away before a line of the guest runs. `$$modules` was left by the module that links the others.
+  const run = (given: string, entry: (slot: Slot) => Promise<void>): void => {
+    deleteProperty(world, '$$run');
+    if ('$$modules' in world) {
+      namespaces = world['$$modules'] as typeof namespaces;
+      deleteProperty(world, '$$modules');
+    }
+    if (given !== usualConfig) config = parse(given) as RunConfig;
+    slot.v = undefined;
+    if (config.tools.length > 0) {
+      const tools = create(null) as Record<string, unknown>;
+      for (let index = 0; index < config.tools.length; index += 1) {
+        const name = config.tools[index] as string;
+        defineProperty(tools, name, { value: freeze(toolFunction(name)), enumerable: true });
+      }
+      hide(world, 'tools', freeze(tools));
+    }
+    if (config.input !== undefined) hide(world, 'input', (input = parse(config.input)));
     const ended = entry(slot);
     defineProperty(ended, 'constructor', { value: undefined });
     apply(then, ended, [done, fail]);
   };
   // V8 compiles a function when it is first called: one run of nothing, now, is time that no guest waits for.
-  run({ ...config, resultChars: 10 }, async (slot) => {
-    slot.v = 1;
+  run(usualConfig, async (taken) => {
+    taken.v = {};
   });
   hide(world, '$$run', run);
 

@@ -14,6 +14,7 @@ import { hostAbilities } from '../kernel/host.ts';
 import { errnoName } from '../kernel/errno.ts';
 import { launch, LaunchRefused, type LaunchEnd, type LaunchOptions, type Launched } from '../kernel/launcher.ts';
 import { loadProfile } from '../kernel/profile-files.ts';
+import { HOST_STACK_KB } from './limits.ts';
 import type { LockMessage } from './message.ts';
 
 const HERE = import.meta.dirname;
@@ -25,7 +26,13 @@ const ENTRY = join(HERE, `entry${extname(import.meta.filename)}`);
  * may hold the last reference to an isolate that was disposed of: it then deletes the isolate under a lock that the
  * deletion takes as well, and the next isolate waits for ever.
  */
-const NODE_FLAGS = ['--no-node-snapshot', '--disable-sigusr1', '--liftoff-only', '--no-warnings'] as const;
+const NODE_FLAGS = [
+  '--no-node-snapshot',
+  '--disable-sigusr1',
+  '--liftoff-only',
+  '--no-warnings',
+  `--stack-size=${HOST_STACK_KB}`,
+] as const;
 
 /** Longest piece of a message that is read at one time. */
 const READ_BYTES = 64 * 1024;
@@ -39,7 +46,7 @@ export interface StartedHost {
   readonly onOutput?: (take: (chunk: Buffer) => void) => void;
   readonly errors: Readable;
   /** Sent first: what the host puts on itself. Absent when it runs unlocked. */
-  readonly lock?: LockMessage;
+  readonly lock?: Omit<LockMessage, 'single'>;
   kill(): void;
   /** Whether it keeps this program alive. */
   hold(held: boolean): void;
@@ -82,6 +89,8 @@ export const startLockedHost = (code: HostCode = ownCode()): StartedHost => {
   const { stdin, stdout, stderr } = launched;
   try {
     if (stdin === undefined || stdout === undefined || stderr === undefined) throw new CannotLock('it has no pipes');
+    // One handle that holds the program is enough, and is turned on and off at each call.
+    for (const pipe of [stdin, stdout, stderr]) pipe.unref();
     return {
       input: stdin,
       writeNow: (frame) => {
@@ -101,13 +110,7 @@ export const startLockedHost = (code: HostCode = ownCode()): StartedHost => {
       // While the host loads: it needs this only then.
       lock: lockMessage(compiled('isolate-guest', code, true), code),
       kill: () => launched.kill(),
-      hold: (held) => {
-        launched.hold(held);
-        for (const pipe of [stdin, stdout, stderr]) {
-          if (held) pipe.ref();
-          else pipe.unref();
-        }
-      },
+      hold: (held) => launched.hold(held),
       ended: launched.ended.then(wordsOf),
     };
   } catch (error) {
@@ -128,17 +131,16 @@ const launchOrRefuse = (options: LaunchOptions): Launched => {
 export const startUnlockedHost = ({ entry }: HostCode = ownCode()): StartedHost => {
   const child = spawn(process.execPath, [...NODE_FLAGS, entry], { cwd: '/', env: {}, stdio: 'pipe' });
   const { stdin, stdout, stderr } = child;
-  const handles = [child, stdin, stdout, stderr] as readonly unknown[] as readonly Holdable[];
+  // Sockets, to Node.
+  for (const pipe of [stdin, stdout, stderr]) (pipe as unknown as { unref(): void }).unref();
   return {
     input: stdin,
     output: stdout,
     errors: stderr,
     kill: () => void child.kill('SIGKILL'),
     hold: (held) => {
-      for (const handle of handles) {
-        if (held) handle.ref();
-        else handle.unref();
-      }
+      if (held) child.ref();
+      else child.unref();
     },
     ended: new Promise((resolve) => {
       child.on('error', (error) => resolve(`it could not be started: ${error.message}`));
@@ -146,12 +148,6 @@ export const startUnlockedHost = ({ entry }: HostCode = ownCode()): StartedHost 
     }),
   };
 };
-
-/** A child process and its pipes, which are sockets to Node. */
-interface Holdable {
-  ref(): void;
-  unref(): void;
-}
 
 const wordsOf = (end: LaunchEnd): string => {
   if (end.kind === 'failed') return `it could not be started: ${end.step} (${errnoName(end.errno)})`;
@@ -171,7 +167,10 @@ const compiled = (name: string, { folders }: HostCode, inProcess: boolean): Comp
   throw new CannotLock(result.missing.map(({ layer, reason }) => `${layer} is missing (${reason})`).join('; '));
 };
 
-const lockMessage = ({ landlock, seccompInProcess }: CompiledProfile, { entry }: HostCode): LockMessage => ({
+const lockMessage = (
+  { landlock, seccompInProcess }: CompiledProfile,
+  { entry }: HostCode,
+): Omit<LockMessage, 'single'> => ({
   type: 'lock',
   handledFs: String(landlock.handledFs),
   handledNet: String(landlock.handledNet),

@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { USUAL_CONFIG } from '../../src/isolate/config.ts';
 import { IsolateHost, type HostEnd } from '../../src/isolate/host.ts';
 import { ownCode, startLockedHost, startUnlockedHost, type StartedHost } from '../../src/isolate/start-host.ts';
 
@@ -41,18 +42,17 @@ afterAll(() => hosts.forEach((host) => host.kill('the test is over')));
 
 const run = async (started: StartedHost, source: string): Promise<HostEnd> => {
   const ready = Promise.withResolvers<void>();
-  const host = new IsolateHost(started, {
-    onChange: (changed) => {
-      if (changed.isReady) ready.resolve();
-      if (changed.isDead) ready.reject(new Error(`${changed.missing ?? ''} ${changed.lastWords}`));
-    },
-  });
+  const onChange = (changed: IsolateHost): void => {
+    if (changed.isReady) ready.resolve();
+    if (changed.isDead) ready.reject(new Error(`${changed.missing ?? ''} ${changed.lastWords}`));
+  };
+  const host = new IsolateHost(started, { onChange }, false);
   hosts.push(host);
   await ready.promise;
   return new Promise((onEnd) => {
     host.start({
       message: {
-        code: `$$run({"tools":[],"resultChars":10000},async function($$){"use strict";$$.v=(${source})\n});`,
+        code: `$$run(${JSON.stringify(USUAL_CONFIG)},async function($$){"use strict";$$.v=(${source})\n});`,
         file: 'code.ts',
         modules: [],
         links: [],

@@ -1,6 +1,7 @@
 /** What the pool does when hosts cannot be had, and how many of them there are when they can. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
+import { USUAL_CONFIG } from '../../src/isolate/config.ts';
 import { execute } from '../../src/isolate/execute.ts';
 import type { HostEnd, HostRun } from '../../src/isolate/host.ts';
 import { DEFAULT_CODE_LIMITS } from '../../src/isolate/limits.ts';
@@ -109,6 +110,26 @@ test('there are never more hosts than were allowed, and a full pool makes guests
   expect(most).toBe(2);
 });
 
+test('guests that compute keep nobody from starting, wherever they are', async () => {
+  const pool = open({ hosts: 2, guestsPerHost: 4 });
+  const controller = new AbortController();
+  const loops = [1, 2, 3].map(() => run(pool, 'for (;;);', { signal: controller.signal, timeoutMs: 60_000 }));
+  await pool.ready(2);
+  for (let index = 0; index < 5; index += 1) expect((await run(pool, String(index))).value).toBe(index);
+  controller.abort();
+  for (const loop of loops) expect((await loop).status).toMatch(/error|crashed/u);
+  expect((await run(pool, '6')).value).toBe(6);
+});
+
+test('a host has one guest alone, and the next goes elsewhere', async () => {
+  const pool = open({ hosts: 2 });
+  await pool.ready(2);
+  const late = run(pool, 'await new Promise((r) => setTimeout(r, 300)); 1');
+  await pause(20);
+  expect(await run(pool, 'for (;;);', { timeoutMs: 50 })).toMatchObject({ status: 'timeout' });
+  expect(await late).toMatchObject({ status: 'ok', value: 1 });
+});
+
 test('a host that has served long enough is replaced', async () => {
   const pool = open({ hosts: 1, runsPerHost: 50 });
   await pool.ready();
@@ -134,7 +155,7 @@ test('ends come once even when the pool closes in the middle', async () => {
   const ends: HostEnd[] = [];
   const forever: HostRun = {
     message: {
-      code: '$$run({"tools":[]},async function(){await new Promise(()=>{})})',
+      code: `$$run(${JSON.stringify(USUAL_CONFIG)},async function(){await new Promise(()=>{})})`,
       file: 'code.ts',
       modules: [],
       links: [],

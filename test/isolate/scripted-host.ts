@@ -14,7 +14,7 @@ export interface ScriptedHost {
   readonly start: () => ReturnType<IsolateHost['start']>;
 }
 
-export const scriptedHost = (): ScriptedHost => {
+export const scriptedHost = (single = false): ScriptedHost => {
   const input = new PassThrough();
   input.resume();
   const output = new PassThrough();
@@ -33,6 +33,7 @@ export const scriptedHost = (): ScriptedHost => {
       ended: ended.promise,
     },
     { onChange: () => {} },
+    single,
   );
   const ends: HostEnd[] = [];
   const logs: string[] = [];
