@@ -5,13 +5,11 @@
 import { isUtf8 } from 'node:buffer';
 
 const HEADER = 4;
+const ROOM_FOR_HEADER = ' '.repeat(HEADER);
 
 export const encodeFrame = (message: unknown): Buffer => {
-  const text = JSON.stringify(message);
-  const length = Buffer.byteLength(text);
-  const frame = Buffer.allocUnsafe(HEADER + length);
-  frame.writeUInt32BE(length);
-  frame.write(text, HEADER);
+  const frame = Buffer.from(ROOM_FOR_HEADER + JSON.stringify(message));
+  frame.writeUInt32BE(frame.length - HEADER);
   return frame;
 };
 
@@ -32,8 +30,14 @@ export class FrameReader {
   }
 
   /** The texts of the frames that `chunk` completed, in order; throws FrameFault. What it keeps of a chunk is a copy. */
-  *read(chunk: Buffer): Generator<string> {
+  read(chunk: Buffer): Iterable<string> {
     if (this.#failed) throw new FrameFault('Expected no more frames after a faulty one');
+    const isOneFrame = this.#held === 0 && chunk.length > HEADER && HEADER + chunk.readUInt32BE() === chunk.length;
+    if (!isOneFrame || chunk.length - HEADER > this.#maxBytes) return this.#readPieces(chunk);
+    return [this.#textOf(chunk.subarray(HEADER))];
+  }
+
+  *#readPieces(chunk: Buffer): Generator<string> {
     this.#chunks.push(chunk);
     this.#held += chunk.length;
     for (;;) {
@@ -47,10 +51,13 @@ export class FrameReader {
         if (rest !== undefined) this.#chunks.push(Buffer.from(rest));
         return;
       }
-      const body = this.#take(HEADER + length).subarray(HEADER);
-      if (!isUtf8(body)) this.#fail('Expected a frame of UTF-8, got other bytes');
-      yield body.toString();
+      yield this.#textOf(this.#take(HEADER + length).subarray(HEADER));
     }
+  }
+
+  #textOf(body: Buffer): string {
+    if (!isUtf8(body)) this.#fail('Expected a frame of UTF-8, got other bytes');
+    return body.toString();
   }
 
   #peekLength(): number {

@@ -4,7 +4,7 @@ import { encodeFrame, FrameFault, FrameReader } from '../../src/isolate/channel.
 
 test('what is encoded is read back, however it is cut', () => {
   fc.assert(
-    fc.property(fc.array(fc.jsonValue(), { maxLength: 5 }), fc.integer({ min: 1, max: 9 }), (messages, step) => {
+    fc.property(fc.array(fc.jsonValue(), { maxLength: 5 }), fc.integer({ min: 1, max: 64 }), (messages, step) => {
       const bytes = Buffer.concat(messages.map((message) => encodeFrame(message)));
       const reader = new FrameReader(1e6);
       const read: unknown[] = [];
