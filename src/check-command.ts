@@ -1,6 +1,7 @@
 /** Door: judges a command without running it. */
 import type { CommandEffect } from './model/effect.ts';
 import { DEFAULT_FLAGS } from './model/flags.ts';
+import { requireKnownOptions } from './model/known-options.ts';
 import { decideCommand, resolveCommands, type CommandFlags, type CommandOptions } from './policy/command.ts';
 import { parseFlags } from './policy/flags.ts';
 
@@ -8,6 +9,13 @@ export interface CheckCommandOptions extends CommandOptions {
   /** Flag text; `files`, `db` and `email` are looked at. Default: the built-in defaults. */
   readonly flags?: string;
 }
+
+const OPTIONS: Readonly<Record<keyof CheckCommandOptions, true>> = {
+  flags: true,
+  tier: true,
+  commands: true,
+  networkLimited: true,
+};
 
 export interface CommandDecision {
   readonly allowed: boolean;
@@ -19,10 +27,9 @@ export interface CommandDecision {
 }
 
 /** Whether an argv, or a text for a shell, may run under these flags, in a tier or outside of any. */
-export const checkCommand = (
-  command: string | readonly string[],
-  { flags, ...options }: CheckCommandOptions = {},
-): CommandDecision => {
+export const checkCommand = (command: string | readonly string[], given: CheckCommandOptions = {}): CommandDecision => {
+  requireKnownOptions('checkCommand', given, OPTIONS);
+  const { flags, ...options } = given;
   const effect: CommandEffect = { kind: 'command', pointer: '', command };
   const judged: CommandFlags = flags === undefined ? DEFAULT_FLAGS : parseFlags(flags).flags;
   const ruling = decideCommand(effect, judged, options);

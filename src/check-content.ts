@@ -3,7 +3,18 @@ import { createContentScanner, type ContentScannerOptions } from './content/scan
 import { classify } from './content/classify.ts';
 import { countByType, type Findings } from './model/content.ts';
 import type { Classification } from './model/decision.ts';
+import { requireKnownOptions } from './model/known-options.ts';
 import { decideContent } from './policy/content.ts';
+
+const OPTIONS: Readonly<Record<keyof ContentScannerOptions, true>> = {
+  pii: true,
+  secrets: true,
+  detectors: true,
+  registeredSecrets: true,
+  names: true,
+  addresses: true,
+  phoneCheck: true,
+};
 
 export interface ContentDecision {
   readonly allowed: boolean;
@@ -19,6 +30,7 @@ export interface ContentDecision {
 
 /** `pii` is `mask` here unless said otherwise: who asks wants to know. `secrets` is `redact`. */
 export const checkContent = (value: unknown, options: ContentScannerOptions = {}): ContentDecision => {
+  requireKnownOptions('checkContent', options, OPTIONS);
   const { pii = 'mask', secrets = 'redact' } = options;
   const scanner = createContentScanner({ ...options, pii, secrets });
   const { value: transformed, findings } = scanner.transform(value);

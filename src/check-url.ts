@@ -1,5 +1,10 @@
 /** Door: judges a URL without requesting it. */
+import { requireKnownOptions } from './model/known-options.ts';
 import { decideNetwork } from './policy/network.ts';
+
+export interface CheckUrlOptions {
+  readonly allowedDomains?: readonly string[];
+}
 
 export interface UrlDecision {
   readonly allowed: boolean;
@@ -14,7 +19,8 @@ export interface UrlDecision {
  * Whether a tool may send to `url`. `allowedDomains` absent: no list, only cloud metadata and link-local addresses are
  * denied; `[]`: everything is. What a name resolves to is judged when it is dialled, by `fetchTool`.
  */
-export const checkUrl = (url: string, options: { readonly allowedDomains?: readonly string[] } = {}): UrlDecision => {
+export const checkUrl = (url: string, options: CheckUrlOptions = {}): UrlDecision => {
+  requireKnownOptions('checkUrl', options, { allowedDomains: true } satisfies Record<keyof CheckUrlOptions, true>);
   const ruling = decideNetwork({ kind: 'network', pointer: '', url }, options);
   return {
     allowed: ruling.outcome === 'allow',

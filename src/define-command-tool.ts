@@ -1,5 +1,7 @@
 /** Door: a tool whose body is an untrusted program. It runs under a tier, contained, once for each call. */
 import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { TapPassConfigError } from './model/errors.ts';
+import { requireKnownOptions } from './model/known-options.ts';
 import type { Tier } from './model/tier.ts';
 import { runCommand } from './run-command.ts';
 import type { CommandResult, RunCommandOptions } from './run-command.ts';
@@ -21,6 +23,22 @@ export interface CommandToolDefinition<Name extends string, Schema extends Stand
   readonly tier?: Tier;
 }
 
+const KEYS: Readonly<Record<keyof CommandToolDefinition<string, StandardSchemaV1>, true>> = {
+  name: true,
+  description: true,
+  input: true,
+  command: true,
+  stdin: true,
+  tier: true,
+  commands: true,
+  env: true,
+  limits: true,
+  network: true,
+  profile: true,
+  timeoutMs: true,
+  workspace: true,
+};
+
 /**
  * A tool in this package's own shape; give it to `govern()` like any other. What the program may do is the tier's, held
  * by the kernel; the flags decide whether that tier may run at all (`files=read_only` takes only `observer`).
@@ -28,6 +46,12 @@ export interface CommandToolDefinition<Name extends string, Schema extends Stand
 export const defineCommandTool = <const Name extends string, Schema extends StandardSchemaV1>(
   definition: CommandToolDefinition<Name, Schema>,
 ): Tool<Name, Schema, Promise<CommandResult>> => {
+  requireKnownOptions('defineCommandTool', definition, KEYS);
+  if (typeof definition.command !== 'function') {
+    throw new TapPassConfigError(
+      `Expected \`command\` of tool \`${definition.name}\` to be a function that gives the program and its arguments, got ${typeof definition.command}`,
+    );
+  }
   const { name, description, input, command, stdin, tier = 'worker', ...options } = definition;
   return {
     name,

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { openEmailBroker, type EmailBroker, type MailTransport } from './broker/email.ts';
 import { govern, type GovernOptions } from './govern.ts';
+import { requireKnownOptions } from './model/known-options.ts';
 import { collectAddresses } from './policy/email-collect.ts';
 import { addressOf } from './policy/email-address.ts';
 import { defineTool, type Tool } from './tools/define.ts';
@@ -38,7 +39,12 @@ export interface EmailToolsOptions {
 export type SendEmailTool = Tool<'send_email', typeof input, Promise<SentMail>>;
 
 /** Tools for `govern()`: `send_email`. */
-export const emailTools = ({ transport, from }: EmailToolsOptions): { readonly send_email: SendEmailTool } => {
+export const emailTools = (options: EmailToolsOptions): { readonly send_email: SendEmailTool } => {
+  requireKnownOptions('emailTools', options, { transport: true, from: true } satisfies Record<
+    keyof EmailToolsOptions,
+    true
+  >);
+  const { transport, from } = options;
   const broker = openEmailBroker(transport);
   return {
     send_email: defineTool({
@@ -61,7 +67,7 @@ export interface GovernedTransport {
 /**
  * A transport that sends only what `flags` allow, recorded like every governed call. Give this one to tools and keep the
  * other to yourself. Content comes as text or bytes: streams, `path` and `href` are refused, because nobody could say
- * beforehand what they hold.
+ * beforehand what they hold. Throws `TapPassConfigError` for flags that would be ignored, unless `strictFlags` is false.
  */
 export const governTransport = (
   transport: MailTransport,
@@ -71,7 +77,7 @@ export const governTransport = (
   const broker = openEmailBroker(transport);
   const { send_email } = govern(
     { send_email: (message: Readonly<Record<string, unknown>>): Promise<unknown> => deliver(broker, message) },
-    { ...options, flags, effects: { send_email: { email: true } } },
+    { strictFlags: true, ...options, flags, effects: { send_email: { email: true } } },
   );
   return Object.freeze({ sendMail: async (message: Readonly<Record<string, unknown>>) => send_email(message) });
 };

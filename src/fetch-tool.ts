@@ -10,6 +10,7 @@ import {
   type ResolvedAddress,
 } from './broker/network.ts';
 import { TapPassConfigError } from './model/errors.ts';
+import { requireKnownOptions } from './model/known-options.ts';
 import { rangeOf } from './policy/network-address.ts';
 import { compileDomains, decideNetwork } from './policy/network.ts';
 import { defineTool, type Tool } from './tools/define.ts';
@@ -37,6 +38,17 @@ export interface FetchResult {
   readonly truncated: boolean;
 }
 
+const OPTIONS: Readonly<Record<keyof FetchToolOptions, true>> = {
+  allowedDomains: true,
+  allowPrivate: true,
+  name: true,
+  lookup: true,
+  ca: true,
+  timeoutMs: true,
+  responseBytes: true,
+  redirects: true,
+};
+
 const input = z.object({
   url: z.string().describe('Absolute http or https URL'),
   method: z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']).optional(),
@@ -52,6 +64,7 @@ export type FetchTool = Tool<string, typeof input, Promise<FetchResult>> & { rea
  * with code `TAPPASS_NETWORK_REFUSED`.
  */
 export const fetchTool = (options: FetchToolOptions): FetchTool => {
+  requireKnownOptions('fetchTool', options, OPTIONS);
   const broker = brokerFor(options);
   return {
     ...defineTool({
@@ -75,7 +88,10 @@ export const fetchTool = (options: FetchToolOptions): FetchTool => {
 };
 
 const brokerFor = ({ allowedDomains, allowPrivate = [], lookup, ca, ...given }: FetchToolOptions): NetworkBroker => {
-  const reachable = Object.freeze([...allowedDomains, ...allowPrivate]);
+  if (!Array.isArray(allowedDomains) || !Array.isArray(allowPrivate)) {
+    throw new TapPassConfigError('Expected `allowedDomains` to be a list of hosts ([] for none), got none');
+  }
+  const reachable = Object.freeze([...allowedDomains, ...allowPrivate] as readonly string[]);
   const [fault] = compileDomains(reachable).faults;
   if (fault !== undefined) throw new TapPassConfigError(`Expected \`allowedDomains\` that can be read: ${fault}`);
   const permission: NetworkPermission = {

@@ -13,6 +13,7 @@ import { openWorkspace, type Workspace } from './broker/file.ts';
 import { accessOf, type FileEffect, type FileOperation } from './model/effect.ts';
 import { TapPassConfigError, TapPassError } from './model/errors.ts';
 import { type Grant, grantFor } from './model/grant.ts';
+import { requireKnownOptions } from './model/known-options.ts';
 import { decideConfined } from './policy/file.ts';
 import { defineTool, type ToolContext } from './tools/define.ts';
 
@@ -25,6 +26,13 @@ export interface FileToolsOptions {
   /** Default: openat2 where the host has it, else the slower fallback. */
   readonly method?: FileMethod;
 }
+
+const OPTIONS: Readonly<Record<keyof FileToolsOptions, true>> = {
+  workspace: true,
+  maxReadBytes: true,
+  maxEntries: true,
+  method: true,
+};
 
 const path = z.string().describe('A path in the workspace, relative to it or absolute');
 const source = path.describe('The path to take from');
@@ -41,6 +49,7 @@ export type FileTools = ReturnType<typeof fileTools>;
  * where the system says no.
  */
 export const fileTools = (options: string | FileToolsOptions) => {
+  if (typeof options === 'object') requireKnownOptions('fileTools', options, OPTIONS);
   const {
     workspace: directory,
     method,

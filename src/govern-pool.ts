@@ -4,6 +4,7 @@
  * to be harmless on a pool or client is not there.
  */
 import type { DbFlag } from './model/flags.ts';
+import { requireKnownOptions } from './model/known-options.ts';
 import type { SqlDecision, SqlOptions } from './model/sql.ts';
 import { prepareSqlNow } from './check-sql.ts';
 import { parseFlags } from './policy/flags.ts';
@@ -14,6 +15,12 @@ export interface GovernPoolOptions extends SqlOptions {
   /** Told of every decision, before anything is sent. */
   readonly onDecision?: (decision: SqlDecision) => void;
 }
+
+const OPTIONS: Readonly<Record<keyof GovernPoolOptions, true>> = {
+  onDecision: true,
+  harmlessFunctions: true,
+  catalogue: true,
+};
 
 type Method = (...args: unknown[]) => unknown;
 interface Emitter {
@@ -85,8 +92,10 @@ const fixed = (query: Record<string, unknown>): Record<string, unknown> => {
 export const governPool = <Pool extends object>(
   pool: Pool,
   flags: string | { readonly db?: DbFlag },
-  { onDecision, ...options }: GovernPoolOptions = {},
+  given: GovernPoolOptions = {},
 ): Pool => {
+  requireKnownOptions('governPool', given, OPTIONS);
+  const { onDecision, ...options } = given;
   const level = levelOf(flags);
   requireHarmless(options.harmlessFunctions);
   prepareSqlNow();

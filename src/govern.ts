@@ -15,6 +15,7 @@ import type { Subject } from './model/call.ts';
 import type { Basis, Decision } from './model/decision.ts';
 import { TapPassConfigError } from './model/errors.ts';
 import type { EffectDeclaration } from './model/effect.ts';
+import { requireKnownOptions } from './model/known-options.ts';
 import type { EventSink, JournalEntry } from './model/event.ts';
 import type { FlagName, FlagsInput } from './model/flags.ts';
 import { DEFAULT_FLAGS, FLAG_NAMES } from './model/flags.ts';
@@ -135,6 +136,17 @@ const OPTION_NAMES = new Set([
   'loopGuard',
 ]);
 
+const INNER_OPTIONS: {
+  readonly [name in 'network' | 'content' | 'rate' | 'loopGuard']: Readonly<
+    Record<keyof Exclude<NonNullable<GovernOptions[name]>, true>, true>
+  >;
+} = {
+  network: { allowedDomains: true },
+  content: { detectors: true, registeredSecrets: true, names: true, addresses: true, phoneCheck: true },
+  rate: { max_calls: true, window_seconds: true, max_tokens: true, scope: true },
+  loopGuard: { most: true, windowSeconds: true },
+};
+
 /** Each limit must be a bound: a value that compares false with everything would bound nothing. */
 const limitsOf = (given: Partial<Limits>): Limits => {
   for (const [name, value] of Object.entries(given) as [string, unknown][]) {
@@ -172,6 +184,10 @@ const layerOf = (options: GovernOptions, inherits: boolean): Layer => {
   }
   const { network, commands, harmlessFunctions, content, rate, ledger, loopGuard } = options;
   requireHarmless(harmlessFunctions);
+  for (const [name, known] of Object.entries(INNER_OPTIONS)) {
+    const inner: unknown = options[name as keyof typeof INNER_OPTIONS];
+    if (typeof inner === 'object' && inner !== null) requireKnownOptions(`govern: ${name}`, inner, known);
+  }
   return makeLayer({
     parsed,
     environment,

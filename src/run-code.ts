@@ -122,6 +122,7 @@ const pools = new WeakMap<object, Pool>();
 let shared: CodePool | undefined;
 
 export const openCodePool = (options: CodePoolOptions = {}): CodePool => {
+  requireKnownOptions('openCodePool', options, POOL_OPTIONS);
   for (const [name, value] of Object.entries(options)) {
     if (name === 'allowDegraded') {
       for (const layer of Array.isArray(value) ? value : [value]) requireOneOf(name, layer, ['kernel-lock']);
@@ -210,6 +211,15 @@ const limitsOf = (given: Partial<CodeLimits> = {}): CodeLimits => {
     if (value !== undefined) requireInteger(`limits.${name}`, value, name === 'toolCalls' ? 0 : 1, most);
   }
   return { ...DEFAULT_CODE_LIMITS, ...given };
+};
+
+const POOL_OPTIONS: Readonly<Record<keyof CodePoolOptions, true>> = {
+  hosts: true,
+  prewarm: true,
+  guestsPerHost: true,
+  runsPerHost: true,
+  idleHostMb: true,
+  allowDegraded: true,
 };
 
 const OPTIONS: Readonly<Record<keyof CodeOptions, true>> = {

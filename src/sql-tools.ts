@@ -8,6 +8,7 @@ import type { SqlEffect } from './model/effect.ts';
 import type { DbFlag } from './model/flags.ts';
 import { grantFor } from './model/grant.ts';
 import type { Grant } from './model/grant.ts';
+import { requireKnownOptions } from './model/known-options.ts';
 import type { SqlDecision, SqlOptions } from './model/sql.ts';
 import { prepareSqlNow } from './check-sql.ts';
 import { judgeSql } from './policy/sql.ts';
@@ -41,6 +42,16 @@ export interface SqlToolsOptions {
   /** Begins the names of the tools (default none): `shop_` makes `shop_query`. */
   readonly prefix?: string;
 }
+
+const OPTIONS: Readonly<Record<keyof SqlToolsOptions, true>> = {
+  connection: true,
+  level: true,
+  harmlessFunctions: true,
+  maxRows: true,
+  maxBytes: true,
+  timeoutMs: true,
+  prefix: true,
+};
 
 const input = z.object({
   sql: z.string().describe('One SQL statement. Values belong in `params`, as $1, $2 … (SQLite: ?)'),
@@ -130,6 +141,7 @@ export type SqlStreamTool = Tool<string, typeof input, AsyncGenerator<SqlRow>>;
  * const [query] = govern(sqlTools({ connection: new pg.Pool() }), { flags: 'db=read_only' });
  */
 export const sqlTools = (options: SqlToolsOptions = {}): readonly [SqlQueryTool, SqlStreamTool] => {
+  requireKnownOptions('sqlTools', options, OPTIONS);
   const { maxRows = 1000, maxBytes = 1024 * 1024, prefix = '', harmlessFunctions = [] } = options;
   const { opened, prepare, timeoutMs } = createRunner(options);
   const dialect = isSqliteLike(options.connection) ? 'sqlite' : 'postgres';

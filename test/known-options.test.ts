@@ -1,8 +1,11 @@
 /** A misspelled option must not be a limit that somebody believes in. */
+import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
-import { govern, runCode, runCommand, tappassSession } from '../src/index.ts';
-import { openJournal, openMemoryJournal } from '../src/audit-log.ts';
+import { z } from 'zod';
+import * as tappass from '../src/index.ts';
+import { openJournal, openMemoryJournal, verifyJournal } from '../src/audit-log.ts';
 
+const { govern, runCode, runCommand, tappassSession } = tappass;
 const anything = (options: object): never => options as never;
 
 test('unknown options are errors of the program, with the known ones named', async () => {
@@ -12,6 +15,106 @@ test('unknown options are errors of the program, with the known ones named', asy
   expect(() => tappassSession(anything({ flag: 'files=block' }), () => 1)).toThrow(/`tappassSession`.*got `flag`/u);
   expect(tappassSession({ flags: 'files=block' }, () => 1)).toBe(1);
   expect(await runCommand(['true'], { tier: 'observer' })).toMatchObject({ status: 'exited', exitCode: 0 });
+});
+
+const tool = { name: 'x', description: 'x', input: z.object({}) };
+const mail = { sendMail: () => Promise.resolve({}) };
+
+test.each<readonly [name: string, wrong: () => unknown, right: () => unknown]>([
+  [
+    'fetchTool',
+    () => tappass.fetchTool(anything({ allowedDomain: ['a.example'] })),
+    () => tappass.fetchTool({ allowedDomains: ['a.example'], redirects: 1 }),
+  ],
+  [
+    'fileTools',
+    () => tappass.fileTools(anything({ workspce: '/tmp' })),
+    () => tappass.fileTools({ workspace: '/tmp' }),
+  ],
+  [
+    'sqlTools',
+    () => tappass.sqlTools(anything({ connection: new DatabaseSync(':memory:'), maxRow: 1 })),
+    () => tappass.sqlTools({ connection: new DatabaseSync(':memory:'), maxRows: 1 }),
+  ],
+  [
+    'emailTools',
+    () => tappass.emailTools(anything({ transport: mail, form: 'a@b.example' })),
+    () => tappass.emailTools({ transport: mail, from: 'a@b.example' }),
+  ],
+  [
+    'governPool',
+    () => tappass.governPool({}, 'db=read_only', anything({ harmless: [] })),
+    () => tappass.governPool({}, 'db=read_only', { harmlessFunctions: [] }),
+  ],
+  ['openCodePool', () => tappass.openCodePool(anything({ host: 1 })), () => tappass.openCodePool({ hosts: 1 }).close()],
+  [
+    'defineCommandTool',
+    () => tappass.defineCommandTool(anything({ ...tool, command: () => ['true'], teir: 'observer' })),
+    () => tappass.defineCommandTool({ ...tool, command: () => ['true'], tier: 'observer' }),
+  ],
+  [
+    'defineCodeTool',
+    () => tappass.defineCodeTool(anything({ ...tool, source: '1', limit: {} })),
+    () => tappass.defineCodeTool({ ...tool, source: '1', limits: {} }),
+  ],
+  [
+    'checkPath',
+    () => tappass.checkPath('a', anything({ access: 'read', flag: 'project', workspce: '/tmp' })),
+    () => tappass.checkPath('a', { access: 'read', flag: 'project', workspace: '/tmp' }),
+  ],
+  [
+    'checkSql',
+    () => tappass.checkSql('SELECT 1', 'read_only', anything({ dailect: 'mysql' })),
+    () => tappass.checkSql('SELECT 1', 'read_only', { dialect: 'sqlite' }),
+  ],
+  [
+    'checkUrl',
+    () => tappass.checkUrl('http://a.example/', anything({ allowedDomain: [] })),
+    () => tappass.checkUrl('http://a.example/', { allowedDomains: [] }),
+  ],
+  [
+    'checkCommand',
+    () => tappass.checkCommand('ls', anything({ command: [] })),
+    () => tappass.checkCommand('ls', { commands: [] }),
+  ],
+  [
+    'checkContent',
+    () => tappass.checkContent('a', anything({ pi: 'mask' })),
+    () => tappass.checkContent('a', { pii: 'mask' }),
+  ],
+  [
+    'verifyJournal',
+    () => verifyJournal('/tmp', anything({ publickey: 'key' })),
+    () => verifyJournal('/tmp', { lineBytes: 1000 }),
+  ],
+  [
+    'govern: network',
+    () => govern({}, { network: anything({ allowedDomain: [] }) }),
+    () => govern({}, { network: { allowedDomains: [] } }),
+  ],
+  ['govern: rate', () => govern({}, { rate: anything({ maxCalls: 1 }) }), () => govern({}, { rate: { max_calls: 1 } })],
+  [
+    'govern: loopGuard',
+    () => govern({}, { loopGuard: anything({ max: 1 }) }),
+    () => govern({}, { loopGuard: { most: 1 } }),
+  ],
+])('%s: a misspelled option is an error, the right one is none', async (name, wrong, right) => {
+  await expect(async () => wrong()).rejects.toMatchObject({
+    name: 'TapPassConfigError',
+    code: 'TAPPASS_CONFIG_OPTION',
+    message: expect.stringContaining(`\`${name}\``),
+  });
+  await expect((async () => right())()).resolves.not.toThrow();
+});
+
+test('a transport that nobody could tell of a misspelled flag refuses it', () => {
+  expect(() => tappass.governTransport(mail, anything({ emial: 'block' }))).toThrow(/emial/u);
+  expect(() => tappass.governTransport(mail, { email: 'block' }, { audit: false })).not.toThrow();
+});
+
+test('a list that a tool needs, and the function that it is made of, must be there', () => {
+  expect(() => tappass.fetchTool(anything({}))).toThrow(/`allowedDomains` to be a list/u);
+  expect(() => tappass.defineCommandTool(anything({ ...tool }))).toThrow(/`command`.*undefined/u);
 });
 
 test('a journal that cannot be is an error of the program, not of its first call', async () => {

@@ -10,6 +10,7 @@ import { constants } from 'node:fs';
 import { open, readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { TapPassConfigError } from '../model/errors.ts';
+import { requireKnownOptions } from '../model/known-options.ts';
 import { DEFAULT_LIMITS } from '../model/limits.ts';
 import { EXTENSION } from './format.ts';
 import type { Position } from './format.ts';
@@ -57,8 +58,14 @@ export interface VerifyReport {
 const MAX_ERRORS = 1000;
 
 /** Reads `dir` (or one file) as a stream. Rejects only for misuse; what is wrong with the journal is in the report. */
-export const verifyJournal = async (dir: string, options: VerifyOptions = {}): Promise<VerifyReport> =>
-  await new Verification(options).run(dir);
+export const verifyJournal = async (dir: string, options: VerifyOptions = {}): Promise<VerifyReport> => {
+  // A misspelled key would be a check that nobody makes.
+  requireKnownOptions('verifyJournal', options, { head: true, publicKey: true, lineBytes: true } satisfies Record<
+    keyof VerifyOptions,
+    true
+  >);
+  return await new Verification(options).run(dir);
+};
 
 class Verification {
   readonly #key: KeyObject | undefined;
