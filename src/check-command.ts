@@ -1,7 +1,8 @@
 /** Door: judges a command without running it. */
 import type { CommandEffect } from './model/effect.ts';
 import { DEFAULT_FLAGS } from './model/flags.ts';
-import { requireKnownOptions } from './model/known-options.ts';
+import { oneOf, requireOptions, SWITCH, TEXT, TEXTS, type OptionRules } from './model/options.ts';
+import { TIERS } from './model/tier.ts';
 import { decideCommand, resolveCommands, type CommandFlags, type CommandOptions } from './policy/command.ts';
 import { parseFlags } from './policy/flags.ts';
 
@@ -10,11 +11,11 @@ export interface CheckCommandOptions extends CommandOptions {
   readonly flags?: string;
 }
 
-const OPTIONS: Readonly<Record<keyof CheckCommandOptions, true>> = {
-  flags: true,
-  tier: true,
-  commands: true,
-  networkLimited: true,
+const OPTIONS: OptionRules<CheckCommandOptions> = {
+  flags: TEXT,
+  tier: oneOf(TIERS),
+  commands: TEXTS,
+  networkLimited: SWITCH,
 };
 
 export interface CommandDecision {
@@ -28,7 +29,7 @@ export interface CommandDecision {
 
 /** Whether an argv, or a text for a shell, may run under these flags, in a tier or outside of any. */
 export const checkCommand = (command: string | readonly string[], given: CheckCommandOptions = {}): CommandDecision => {
-  requireKnownOptions('checkCommand', given, OPTIONS);
+  requireOptions('checkCommand', given, OPTIONS);
   const { flags, ...options } = given;
   const effect: CommandEffect = { kind: 'command', pointer: '', command };
   const judged: CommandFlags = flags === undefined ? DEFAULT_FLAGS : parseFlags(flags).flags;

@@ -1,19 +1,17 @@
 /** Door: what is in a value, without running anything: `tappass check content`, and programs that only want to look. */
 import { createContentScanner, type ContentScannerOptions } from './content/scanner.ts';
 import { classify } from './content/classify.ts';
+import { CONTENT_OPTIONS } from './govern-options.ts';
 import { countByType, type Findings } from './model/content.ts';
 import type { Classification } from './model/decision.ts';
-import { requireKnownOptions } from './model/known-options.ts';
+import { PII_ACTIONS, SECRETS_ACTIONS } from './model/flags.ts';
+import { oneOf, requireOptions, type OptionRules } from './model/options.ts';
 import { decideContent } from './policy/content.ts';
 
-const OPTIONS: Readonly<Record<keyof ContentScannerOptions, true>> = {
-  pii: true,
-  secrets: true,
-  detectors: true,
-  registeredSecrets: true,
-  names: true,
-  addresses: true,
-  phoneCheck: true,
+const OPTIONS: OptionRules<ContentScannerOptions> = {
+  pii: oneOf(PII_ACTIONS),
+  secrets: oneOf(SECRETS_ACTIONS),
+  ...CONTENT_OPTIONS,
 };
 
 export interface ContentDecision {
@@ -30,7 +28,7 @@ export interface ContentDecision {
 
 /** `pii` is `mask` here unless said otherwise: who asks wants to know. `secrets` is `redact`. */
 export const checkContent = (value: unknown, options: ContentScannerOptions = {}): ContentDecision => {
-  requireKnownOptions('checkContent', options, OPTIONS);
+  requireOptions('checkContent', options, OPTIONS);
   const { pii = 'mask', secrets = 'redact' } = options;
   const scanner = createContentScanner({ ...options, pii, secrets });
   const { value: transformed, findings } = scanner.transform(value);

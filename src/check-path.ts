@@ -2,7 +2,7 @@
 import { openWorkspace } from './broker/file.ts';
 import type { FileAccess, FileEffect, ResolvedPath } from './model/effect.ts';
 import { FILES_LEVELS, type FilesFlag } from './model/flags.ts';
-import { requireKnownOptions } from './model/known-options.ts';
+import { type OptionRules, requireOptions } from './model/options.ts';
 import { decideFile } from './policy/file.ts';
 
 export interface CheckPathOptions {
@@ -13,7 +13,7 @@ export interface CheckPathOptions {
   readonly workspace?: string;
 }
 
-const OPTIONS: Readonly<Record<keyof CheckPathOptions, true>> = { access: true, flag: true, workspace: true };
+const OPTIONS: OptionRules<CheckPathOptions> = { access: true, flag: true, workspace: true };
 
 export interface PathDecision {
   readonly allowed: boolean;
@@ -31,7 +31,7 @@ export interface PathDecision {
  * `TapPassConfigError` when `workspace` is not a directory.
  */
 export const checkPath = async (path: string, options: CheckPathOptions): Promise<PathDecision> => {
-  requireKnownOptions('checkPath', options, OPTIONS);
+  requireOptions('checkPath', options, OPTIONS);
   const { access, workspace = process.env['TAPPASS_WORKSPACE'] ?? process.cwd() } = options;
   const about = { access, path };
   if (access !== 'read' && access !== 'write') {

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { sqliteJudge } from './broker/sqlite-judge.ts';
 import type { SqlDialect } from './model/effect.ts';
 import type { DbFlag } from './model/flags.ts';
-import { requireKnownOptions } from './model/known-options.ts';
+import { type OptionRules, requireOptions } from './model/options.ts';
 import type { SqlDecision } from './model/sql.ts';
 import { installPostgresParser, installSqlEngine, judgeSql } from './policy/sql.ts';
 import { mysqlJudge } from './policy/sql-mysql.ts';
@@ -63,7 +63,7 @@ export interface CheckSqlOptions {
   readonly harmlessFunctions?: readonly string[];
 }
 
-const OPTIONS: Readonly<Record<keyof CheckSqlOptions, true>> = { dialect: true, harmlessFunctions: true };
+const OPTIONS: OptionRules<CheckSqlOptions> = { dialect: true, harmlessFunctions: true };
 
 /**
  * Says what `sql` would do and whether `level` allows it, without acting. Resolves for every text: what cannot be read is
@@ -74,7 +74,7 @@ const OPTIONS: Readonly<Record<keyof CheckSqlOptions, true>> = { dialect: true, 
  * // decision.allowed === false, decision.statements[0].verb === 'DELETE'
  */
 export const checkSql = async (sql: string, level: DbFlag, options: CheckSqlOptions = {}): Promise<SqlDecision> => {
-  requireKnownOptions('checkSql', options, OPTIONS);
+  requireOptions('checkSql', options, OPTIONS);
   prepareSqlNow();
   if (options.dialect === 'mysql') await prepareMysql();
   return judgeSql(sql, level, options);

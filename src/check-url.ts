@@ -1,5 +1,5 @@
 /** Door: judges a URL without requesting it. */
-import { requireKnownOptions } from './model/known-options.ts';
+import { type OptionRules, requireOptions, TEXTS } from './model/options.ts';
 import { decideNetwork } from './policy/network.ts';
 
 export interface CheckUrlOptions {
@@ -20,7 +20,7 @@ export interface UrlDecision {
  * denied; `[]`: everything is. What a name resolves to is judged when it is dialled, by `fetchTool`.
  */
 export const checkUrl = (url: string, options: CheckUrlOptions = {}): UrlDecision => {
-  requireKnownOptions('checkUrl', options, { allowedDomains: true } satisfies Record<keyof CheckUrlOptions, true>);
+  requireOptions('checkUrl', options, { allowedDomains: TEXTS } satisfies OptionRules<CheckUrlOptions>);
   const ruling = decideNetwork({ kind: 'network', pointer: '', url }, options);
   return {
     allowed: ruling.outcome === 'allow',

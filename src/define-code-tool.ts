@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { TapPassConfigError, TapPassError } from './model/errors.ts';
-import { requireKnownOptions } from './model/known-options.ts';
+import { type OptionRules, requireOptions } from './model/options.ts';
 import { runCode, type CodeError, type CodeLimits, type CodeOptions } from './run-code.ts';
 import { markNesting, parentCallId } from './call-context.ts';
 import type { Tool, ToolContext } from './tools/define.ts';
@@ -31,7 +31,7 @@ interface CodeToolBase<Name extends string, Schema extends StandardSchemaV1> ext
 export type CodeToolDefinition<Name extends string, Schema extends StandardSchemaV1> = CodeToolBase<Name, Schema> &
   ({ readonly source: string; readonly file?: never } | { readonly file: string; readonly source?: never });
 
-const KEYS: Readonly<Record<keyof CodeToolDefinition<string, StandardSchemaV1>, true>> = {
+const KEYS: OptionRules<CodeToolDefinition<string, StandardSchemaV1>> = {
   name: true,
   description: true,
   input: true,
@@ -67,7 +67,7 @@ export class CodeToolError extends TapPassError {
 export const defineCodeTool = <const Name extends string, Schema extends StandardSchemaV1>(
   definition: CodeToolDefinition<Name, Schema>,
 ): Tool<Name, Schema, Promise<unknown>> => {
-  requireKnownOptions('defineCodeTool', definition, KEYS);
+  requireOptions('defineCodeTool', definition, KEYS);
   const { name, description, input, uses, limits = {}, allow, isolation, modules, pool, onLog } = definition;
   const { source, file } = sourceOf(definition);
   const { timeoutMs, memoryMb, ...bounds } = limits;

@@ -1,7 +1,7 @@
 /** Door: a tool whose body is an untrusted program. It runs under a tier, contained, once for each call. */
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { TapPassConfigError } from './model/errors.ts';
-import { requireKnownOptions } from './model/known-options.ts';
+import { type OptionRules, requireOptions } from './model/options.ts';
 import type { Tier } from './model/tier.ts';
 import { runCommand } from './run-command.ts';
 import type { CommandResult, RunCommandOptions } from './run-command.ts';
@@ -23,7 +23,7 @@ export interface CommandToolDefinition<Name extends string, Schema extends Stand
   readonly tier?: Tier;
 }
 
-const KEYS: Readonly<Record<keyof CommandToolDefinition<string, StandardSchemaV1>, true>> = {
+const KEYS: OptionRules<CommandToolDefinition<string, StandardSchemaV1>> = {
   name: true,
   description: true,
   input: true,
@@ -46,7 +46,7 @@ const KEYS: Readonly<Record<keyof CommandToolDefinition<string, StandardSchemaV1
 export const defineCommandTool = <const Name extends string, Schema extends StandardSchemaV1>(
   definition: CommandToolDefinition<Name, Schema>,
 ): Tool<Name, Schema, Promise<CommandResult>> => {
-  requireKnownOptions('defineCommandTool', definition, KEYS);
+  requireOptions('defineCommandTool', definition, KEYS);
   if (typeof definition.command !== 'function') {
     throw new TapPassConfigError(
       `Expected \`command\` of tool \`${definition.name}\` to be a function that gives the program and its arguments, got ${typeof definition.command}`,

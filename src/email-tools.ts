@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { openEmailBroker, type EmailBroker, type MailTransport } from './broker/email.ts';
 import { govern, type GovernOptions } from './govern.ts';
-import { requireKnownOptions } from './model/known-options.ts';
+import { requireOptions, TEXT, type OptionRules } from './model/options.ts';
 import { collectAddresses } from './policy/email-collect.ts';
 import { addressOf } from './policy/email-address.ts';
 import { defineTool, type Tool } from './tools/define.ts';
@@ -40,10 +40,7 @@ export type SendEmailTool = Tool<'send_email', typeof input, Promise<SentMail>>;
 
 /** Tools for `govern()`: `send_email`. */
 export const emailTools = (options: EmailToolsOptions): { readonly send_email: SendEmailTool } => {
-  requireKnownOptions('emailTools', options, { transport: true, from: true } satisfies Record<
-    keyof EmailToolsOptions,
-    true
-  >);
+  requireOptions('emailTools', options, { transport: true, from: TEXT } satisfies OptionRules<EmailToolsOptions>);
   const { transport, from } = options;
   const broker = openEmailBroker(transport);
   return {

@@ -10,7 +10,7 @@ import {
   type ResolvedAddress,
 } from './broker/network.ts';
 import { TapPassConfigError } from './model/errors.ts';
-import { requireKnownOptions } from './model/known-options.ts';
+import { FUNCTION, requireOptions, TEXT, TEXTS, type OptionRules } from './model/options.ts';
 import { rangeOf } from './policy/network-address.ts';
 import { compileDomains, decideNetwork } from './policy/network.ts';
 import { defineTool, type Tool } from './tools/define.ts';
@@ -38,11 +38,11 @@ export interface FetchResult {
   readonly truncated: boolean;
 }
 
-const OPTIONS: Readonly<Record<keyof FetchToolOptions, true>> = {
-  allowedDomains: true,
-  allowPrivate: true,
-  name: true,
-  lookup: true,
+const OPTIONS: OptionRules<FetchToolOptions> = {
+  allowedDomains: TEXTS,
+  allowPrivate: TEXTS,
+  name: TEXT,
+  lookup: FUNCTION,
   ca: true,
   timeoutMs: true,
   responseBytes: true,
@@ -64,7 +64,8 @@ export type FetchTool = Tool<string, typeof input, Promise<FetchResult>> & { rea
  * with code `TAPPASS_NETWORK_REFUSED`.
  */
 export const fetchTool = (options: FetchToolOptions): FetchTool => {
-  requireKnownOptions('fetchTool', options, OPTIONS);
+  const { allowedDomains = null } = options as Partial<FetchToolOptions>;
+  requireOptions('fetchTool', { ...options, allowedDomains }, OPTIONS);
   const broker = brokerFor(options);
   return {
     ...defineTool({
@@ -88,10 +89,7 @@ export const fetchTool = (options: FetchToolOptions): FetchTool => {
 };
 
 const brokerFor = ({ allowedDomains, allowPrivate = [], lookup, ca, ...given }: FetchToolOptions): NetworkBroker => {
-  if (!Array.isArray(allowedDomains) || !Array.isArray(allowPrivate)) {
-    throw new TapPassConfigError('Expected `allowedDomains` to be a list of hosts ([] for none), got none');
-  }
-  const reachable = Object.freeze([...allowedDomains, ...allowPrivate] as readonly string[]);
+  const reachable = Object.freeze([...allowedDomains, ...allowPrivate]);
   const [fault] = compileDomains(reachable).faults;
   if (fault !== undefined) throw new TapPassConfigError(`Expected \`allowedDomains\` that can be read: ${fault}`);
   const permission: NetworkPermission = {

@@ -13,7 +13,7 @@ import { openWorkspace, type Workspace } from './broker/file.ts';
 import { accessOf, type FileEffect, type FileOperation } from './model/effect.ts';
 import { TapPassConfigError, TapPassError } from './model/errors.ts';
 import { type Grant, grantFor } from './model/grant.ts';
-import { requireKnownOptions } from './model/known-options.ts';
+import { type OptionRules, requireOptions } from './model/options.ts';
 import { decideConfined } from './policy/file.ts';
 import { defineTool, type ToolContext } from './tools/define.ts';
 
@@ -27,7 +27,7 @@ export interface FileToolsOptions {
   readonly method?: FileMethod;
 }
 
-const OPTIONS: Readonly<Record<keyof FileToolsOptions, true>> = {
+const OPTIONS: OptionRules<FileToolsOptions> = {
   workspace: true,
   maxReadBytes: true,
   maxEntries: true,
@@ -49,7 +49,7 @@ export type FileTools = ReturnType<typeof fileTools>;
  * where the system says no.
  */
 export const fileTools = (options: string | FileToolsOptions) => {
-  if (typeof options === 'object') requireKnownOptions('fileTools', options, OPTIONS);
+  if (typeof options === 'object') requireOptions('fileTools', options, OPTIONS);
   const {
     workspace: directory,
     method,

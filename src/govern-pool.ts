@@ -4,7 +4,7 @@
  * to be harmless on a pool or client is not there.
  */
 import type { DbFlag } from './model/flags.ts';
-import { requireKnownOptions } from './model/known-options.ts';
+import { type OptionRules, requireOptions } from './model/options.ts';
 import type { SqlDecision, SqlOptions } from './model/sql.ts';
 import { prepareSqlNow } from './check-sql.ts';
 import { parseFlags } from './policy/flags.ts';
@@ -16,7 +16,7 @@ export interface GovernPoolOptions extends SqlOptions {
   readonly onDecision?: (decision: SqlDecision) => void;
 }
 
-const OPTIONS: Readonly<Record<keyof GovernPoolOptions, true>> = {
+const OPTIONS: OptionRules<GovernPoolOptions> = {
   onDecision: true,
   harmlessFunctions: true,
   catalogue: true,
@@ -94,7 +94,7 @@ export const governPool = <Pool extends object>(
   flags: string | { readonly db?: DbFlag },
   given: GovernPoolOptions = {},
 ): Pool => {
-  requireKnownOptions('governPool', given, OPTIONS);
+  requireOptions('governPool', given, OPTIONS);
   const { onDecision, ...options } = given;
   const level = levelOf(flags);
   requireHarmless(options.harmlessFunctions);

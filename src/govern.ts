@@ -5,21 +5,15 @@ import { markGoverned } from './brand.ts';
 import type { GovernedTool } from './call.ts';
 import { derivationOf } from './derivation.ts';
 import { createRepeatGuard } from './budget.ts';
-import type { RepeatOptions } from './budget.ts';
-import { requireJournalOptions } from './audit/journal.ts';
+import { type GovernOptions, requireGovernOptions } from './govern-options.ts';
 import { isSink, sharedJournal } from './journals.ts';
 import type { JournalSettings } from './journals.ts';
-import type { Layer, LayerExtras } from './layer.ts';
+import type { Layer } from './layer.ts';
 import { makeLayer } from './layer.ts';
-import type { Subject } from './model/call.ts';
 import type { Basis, Decision } from './model/decision.ts';
 import { TapPassConfigError } from './model/errors.ts';
-import type { EffectDeclaration } from './model/effect.ts';
-import { requireKnownOptions } from './model/known-options.ts';
-import type { EventSink, JournalEntry } from './model/event.ts';
-import type { FlagName, FlagsInput } from './model/flags.ts';
-import { DEFAULT_FLAGS, FLAG_NAMES } from './model/flags.ts';
-import type { Limits } from './model/limits.ts';
+import type { EventSink } from './model/event.ts';
+import { DEFAULT_FLAGS } from './model/flags.ts';
 import { DEFAULT_LIMITS } from './model/limits.ts';
 import { parseFlags, requireFlags } from './policy/flags.ts';
 import { callTool, checkCall } from './run.ts';
@@ -30,38 +24,14 @@ import { snapshotOf } from './tools/integrity.ts';
 import type { AnyFunction } from './tools/shape.ts';
 import { shapeOf } from './tools/shape.ts';
 
-export interface GovernOptions extends LayerExtras {
-  /** `'mode=observe, pii=mask'` or `{mode: 'observe', pii: 'mask'}`; over `TAPPASS_FLAGS`, under session and call. */
-  readonly flags?: string | FlagsInput;
-  /** Default: `TAPPASS_WORKSPACE`, else the current directory. Resolved by realpath once. */
-  readonly workspace?: string;
-  /** On whose behalf calls are made. Default: the session's subject, else `{agent: 'agent'}`. */
-  readonly subject?: Subject;
-  /** Flags that sessions and calls can only tighten. */
-  readonly locked?: readonly FlagName[];
-  /** Throw `TapPassConfigError` for flags that would be ignored. Default: ignore and report. */
-  readonly strictFlags?: boolean;
-  /** What tools do, by tool name; stands over what a tool says of itself. */
-  readonly effects?: Readonly<Record<string, EffectDeclaration>>;
-  /** A journal, where to open one, or `false` for none. Default: `.tappass/audit` under the workspace. */
-  readonly audit?: EventSink | JournalSettings | false;
-  /** Cancels calls that are running and refuses new ones. */
-  readonly signal?: AbortSignal;
-  readonly limits?: Partial<Limits>;
-  /** Called with every event after it is recorded. */
-  readonly onEvent?: (event: JournalEntry) => void;
-  /** Throw `RedactionApplied`, which carries the redacted result, where a result was redacted. Default: return it. */
-  readonly raiseOnRedaction?: boolean;
-  /** Detect the same call repeated too often in one session (`repeated_call`; blocks under lockdown). Default: off. */
-  readonly loopGuard?: true | RepeatOptions;
-}
-
 /** Which tools are judged by what they declare, by inference, or by name alone. */
 export interface Coverage {
   readonly declared: readonly string[];
   readonly inferred: readonly string[];
   readonly unknown: readonly string[];
 }
+
+export type { GovernOptions } from './govern-options.ts';
 
 // oxlint-disable-next-line typescript/no-explicit-any -- a constraint that every tool signature must satisfy
 type ToolFunction = (...args: any[]) => unknown;
@@ -107,65 +77,8 @@ const realDirectory = (dir: string): string => {
   }
 };
 
-const lockedOf = (names: readonly string[]): ReadonlySet<FlagName> => {
-  const unknown = names.find((name) => !(FLAG_NAMES as readonly string[]).includes(name));
-  if (unknown === undefined) return new Set(names as readonly FlagName[]);
-  throw new TapPassConfigError(
-    `Expected \`locked\` to name flags (${FLAG_NAMES.join(', ')}), got ${JSON.stringify(unknown)}`,
-  );
-};
-
-const OPTION_NAMES = new Set([
-  'flags',
-  'workspace',
-  'subject',
-  'locked',
-  'strictFlags',
-  'effects',
-  'audit',
-  'signal',
-  'limits',
-  'onEvent',
-  'network',
-  'commands',
-  'harmlessFunctions',
-  'content',
-  'rate',
-  'ledger',
-  'raiseOnRedaction',
-  'loopGuard',
-]);
-
-const INNER_OPTIONS: {
-  readonly [name in 'network' | 'content' | 'rate' | 'loopGuard']: Readonly<
-    Record<keyof Exclude<NonNullable<GovernOptions[name]>, true>, true>
-  >;
-} = {
-  network: { allowedDomains: true },
-  content: { detectors: true, registeredSecrets: true, names: true, addresses: true, phoneCheck: true },
-  rate: { max_calls: true, window_seconds: true, max_tokens: true, scope: true },
-  loopGuard: { most: true, windowSeconds: true },
-};
-
-/** Each limit must be a bound: a value that compares false with everything would bound nothing. */
-const limitsOf = (given: Partial<Limits>): Limits => {
-  for (const [name, value] of Object.entries(given) as [string, unknown][]) {
-    if (!(name in DEFAULT_LIMITS) || typeof value !== 'number' || !(value > 0)) {
-      throw new TapPassConfigError(
-        `Expected \`limits.${name}\` to be a known limit and a positive number, got ${String(value)}`,
-      );
-    }
-  }
-  return { ...DEFAULT_LIMITS, ...given };
-};
-
 const layerOf = (options: GovernOptions, inherits: boolean): Layer => {
-  const unknown = Object.keys(options).find((name) => !OPTION_NAMES.has(name));
-  if (unknown !== undefined) {
-    throw new TapPassConfigError(
-      `Expected options of govern() to be among ${[...OPTION_NAMES].join(', ')}, got \`${unknown}\``,
-    );
-  }
+  requireGovernOptions(options);
   const { flags = {}, strictFlags = false, audit } = options;
   const read = strictFlags ? requireFlags : parseFlags;
   const environment = read(process.env['TAPPASS_FLAGS'] ?? '');
@@ -178,22 +91,17 @@ const layerOf = (options: GovernOptions, inherits: boolean): Layer => {
     const given = [audit];
     sinks = () => given;
   } else {
-    if (audit !== undefined) requireJournalOptions(audit);
     let opened: readonly EventSink[] | undefined;
     sinks = () => (opened ??= [sharedJournal(audit ?? settings)]);
   }
   const { network, commands, harmlessFunctions, content, rate, ledger, loopGuard } = options;
   requireHarmless(harmlessFunctions);
-  for (const [name, known] of Object.entries(INNER_OPTIONS)) {
-    const inner: unknown = options[name as keyof typeof INNER_OPTIONS];
-    if (typeof inner === 'object' && inner !== null) requireKnownOptions(`govern: ${name}`, inner, known);
-  }
   return makeLayer({
     parsed,
     environment,
     base: { ...DEFAULT_FLAGS, ...environment.given, ...parsed.given },
-    locked: lockedOf(options.locked ?? []),
-    limits: limitsOf(options.limits ?? {}),
+    locked: new Set(options.locked),
+    limits: { ...DEFAULT_LIMITS, ...options.limits },
     subject: options.subject === undefined ? undefined : Object.freeze({ ...options.subject }),
     workspace,
     signal: options.signal,

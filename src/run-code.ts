@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { declarationsOf } from './isolate/declarations.ts';
 import { execute } from './isolate/execute.ts';
 import { DEFAULT_CODE_LIMITS, MEMORY_MB, TIMEOUT_MS, type CodeLimits } from './isolate/limits.ts';
-import { requireKnownOptions } from './model/known-options.ts';
+import { type OptionRules, requireOptions } from './model/options.ts';
 import type { LogLevel } from './isolate/message.ts';
 import { Pool, type PoolOptions } from './isolate/pool.ts';
 import { LANGUAGES, type Language } from './isolate/prepare.ts';
@@ -122,7 +122,7 @@ const pools = new WeakMap<object, Pool>();
 let shared: CodePool | undefined;
 
 export const openCodePool = (options: CodePoolOptions = {}): CodePool => {
-  requireKnownOptions('openCodePool', options, POOL_OPTIONS);
+  requireOptions('openCodePool', options, POOL_OPTIONS);
   for (const [name, value] of Object.entries(options)) {
     if (name === 'allowDegraded') {
       for (const layer of Array.isArray(value) ? value : [value]) requireOneOf(name, layer, ['kernel-lock']);
@@ -153,7 +153,7 @@ const codePool = (pool: Pool): CodePool => {
  */
 export const runCode = async (source: string, options: CodeOptions = {}): Promise<CodeResult> => {
   const given = { ...options };
-  requireKnownOptions('runCode', given, OPTIONS);
+  requireOptions('runCode', given, OPTIONS);
   if (typeof source !== 'string') throw misuse('`source`', 'to be text', source);
   const tools = callableTools(given.tools, governedBody);
   const timeoutMs = requireInteger(
@@ -213,7 +213,7 @@ const limitsOf = (given: Partial<CodeLimits> = {}): CodeLimits => {
   return { ...DEFAULT_CODE_LIMITS, ...given };
 };
 
-const POOL_OPTIONS: Readonly<Record<keyof CodePoolOptions, true>> = {
+const POOL_OPTIONS: OptionRules<CodePoolOptions> = {
   hosts: true,
   prewarm: true,
   guestsPerHost: true,
@@ -222,7 +222,7 @@ const POOL_OPTIONS: Readonly<Record<keyof CodePoolOptions, true>> = {
   allowDegraded: true,
 };
 
-const OPTIONS: Readonly<Record<keyof CodeOptions, true>> = {
+const OPTIONS: OptionRules<CodeOptions> = {
   tools: true,
   timeoutMs: true,
   memoryMb: true,

@@ -12,9 +12,9 @@ import { capture } from './kernel/capture.ts';
 import { endingOf, watchOver } from './kernel/ending.ts';
 import type { Ending } from './kernel/ending.ts';
 import type { Launched } from './kernel/launcher.ts';
-import { requireKnownOptions } from './model/known-options.ts';
+import { type OptionRules, requireOptions } from './model/options.ts';
 
-const OPTIONS: Readonly<Record<keyof RunCommandOptions, true>> = {
+const OPTIONS: OptionRules<RunCommandOptions> = {
   tier: true,
   profile: true,
   workspace: true,
@@ -76,7 +76,7 @@ const STANDARD_OUTPUT_BYTES = 10 * 1024 * 1024;
  * enforce the tier (TrustTierDenied, naming the layers): there is no run without the sandbox.
  */
 export const runCommand = async (argv: readonly string[], options: RunCommandOptions = {}): Promise<CommandResult> => {
-  requireKnownOptions('runCommand', options, OPTIONS);
+  requireOptions('runCommand', options, OPTIONS);
   const prepared = prepareCommand(argv, { ...options, timeoutMs: options.timeoutMs ?? STANDARD_TIMEOUT_MS });
   try {
     return await run(prepared, options);

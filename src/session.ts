@@ -1,7 +1,7 @@
 /** Door: the ambient session, whose ids stand on every event and every governance error made inside it. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash, randomUUID } from 'node:crypto';
-import { requireKnownOptions } from './model/known-options.ts';
+import { type OptionRules, requireOptions } from './model/options.ts';
 import type { Subject } from './model/call.ts';
 import type { Flags, FlagsInput, IgnoredFlag } from './model/flags.ts';
 import type { Session } from './model/session.ts';
@@ -21,7 +21,7 @@ export interface SessionOptions {
   readonly signal?: AbortSignal;
 }
 
-const OPTIONS: Readonly<Record<keyof SessionOptions, true>> = {
+const OPTIONS: OptionRules<SessionOptions> = {
   flags: true,
   subject: true,
   sessionId: true,
@@ -58,7 +58,7 @@ export const ambientAuditBaseUrl = (): string | undefined => process.env['TAPPAS
  * outer `sessionId` and gets a `taskId` of its own. Parallel sessions never mix.
  */
 export const tappassSession = <R>(options: SessionOptions, fn: (session: Session) => R): R => {
-  requireKnownOptions('tappassSession', options, OPTIONS);
+  requireOptions('tappassSession', options, OPTIONS);
   const outer = scopes.getStore();
   const parsed = parseFlags(options.flags ?? {});
   const subject = options.subject ?? outer?.session?.subject;

@@ -5,10 +5,10 @@ import { openSqlBroker } from './broker/sql.ts';
 import type { SqlBroker } from './broker/sql.ts';
 import type { SqlResult, SqlRow } from './broker/sql-limits.ts';
 import type { SqlEffect } from './model/effect.ts';
-import type { DbFlag } from './model/flags.ts';
+import { DB_LEVELS, type DbFlag } from './model/flags.ts';
 import { grantFor } from './model/grant.ts';
 import type { Grant } from './model/grant.ts';
-import { requireKnownOptions } from './model/known-options.ts';
+import { COUNT, oneOf, requireOptions, TEXTS, type OptionRules } from './model/options.ts';
 import type { SqlDecision, SqlOptions } from './model/sql.ts';
 import { prepareSqlNow } from './check-sql.ts';
 import { judgeSql } from './policy/sql.ts';
@@ -43,13 +43,13 @@ export interface SqlToolsOptions {
   readonly prefix?: string;
 }
 
-const OPTIONS: Readonly<Record<keyof SqlToolsOptions, true>> = {
+const OPTIONS: OptionRules<SqlToolsOptions> = {
   connection: true,
-  level: true,
-  harmlessFunctions: true,
-  maxRows: true,
-  maxBytes: true,
-  timeoutMs: true,
+  level: oneOf(DB_LEVELS),
+  harmlessFunctions: TEXTS,
+  maxRows: COUNT,
+  maxBytes: COUNT,
+  timeoutMs: COUNT,
   prefix: true,
 };
 
@@ -141,7 +141,7 @@ export type SqlStreamTool = Tool<string, typeof input, AsyncGenerator<SqlRow>>;
  * const [query] = govern(sqlTools({ connection: new pg.Pool() }), { flags: 'db=read_only' });
  */
 export const sqlTools = (options: SqlToolsOptions = {}): readonly [SqlQueryTool, SqlStreamTool] => {
-  requireKnownOptions('sqlTools', options, OPTIONS);
+  requireOptions('sqlTools', options, OPTIONS);
   const { maxRows = 1000, maxBytes = 1024 * 1024, prefix = '', harmlessFunctions = [] } = options;
   const { opened, prepare, timeoutMs } = createRunner(options);
   const dialect = isSqliteLike(options.connection) ? 'sqlite' : 'postgres';

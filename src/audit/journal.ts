@@ -9,7 +9,7 @@ import { resolve } from 'node:path';
 import type { KeyObject } from 'node:crypto';
 import { TapPassConfigError } from '../model/errors.ts';
 import type { EventSink, JournalEntry } from '../model/event.ts';
-import { requireKnownOptions } from '../model/known-options.ts';
+import { requireOptions } from '../model/options.ts';
 import { lineWriter } from './append.ts';
 import type { LineWriter } from './append.ts';
 import { canonicalize } from '../model/canonical.ts';
@@ -55,7 +55,7 @@ export const requireJournalOptions = (options: JournalOptions): void => {
   if (typeof given !== 'object' || given === null) {
     throw new TapPassConfigError(`Expected a journal or its options (\`{ dir }\`), got ${JSON.stringify(given)}.`);
   }
-  requireKnownOptions('openJournal', given, OPTION_NAMES);
+  requireOptions('openJournal', given, OPTION_NAMES);
   const { dir, durability = 'write', checkpointEvery = 1024 } = options;
   if (typeof dir !== 'string' || dir === '') {
     throw new TapPassConfigError(`Expected \`dir\` to be the path of a directory, got ${JSON.stringify(dir)}.`);

@@ -4,7 +4,7 @@
  */
 import { TapPassConfigError } from '../model/errors.ts';
 import type { AuditEvent, JournalEntry } from '../model/event.ts';
-import { requireKnownOptions } from '../model/known-options.ts';
+import { requireOptions } from '../model/options.ts';
 import { lineWriter } from './append.ts';
 import { Clock } from './clock.ts';
 import { parseFilter } from './filter.ts';
@@ -62,7 +62,7 @@ class RingJournal implements MemoryJournal {
   #closed = false;
 
   constructor(options: MemoryJournalOptions) {
-    requireKnownOptions('openMemoryJournal', options, { capacity: true, capacityChars: true });
+    requireOptions('openMemoryJournal', options, { capacity: true, capacityChars: true });
     const { capacity = 10_000, capacityChars = 64 * 1024 * 1024 } = options;
     for (const [name, value] of Object.entries({ capacity, capacityChars })) {
       if (!Number.isSafeInteger(value) || value < 1) {

@@ -10,7 +10,7 @@ import { constants } from 'node:fs';
 import { open, readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { TapPassConfigError } from '../model/errors.ts';
-import { requireKnownOptions } from '../model/known-options.ts';
+import { COUNT, requireOptions, type OptionRules } from '../model/options.ts';
 import { DEFAULT_LIMITS } from '../model/limits.ts';
 import { EXTENSION } from './format.ts';
 import type { Position } from './format.ts';
@@ -60,10 +60,11 @@ const MAX_ERRORS = 1000;
 /** Reads `dir` (or one file) as a stream. Rejects only for misuse; what is wrong with the journal is in the report. */
 export const verifyJournal = async (dir: string, options: VerifyOptions = {}): Promise<VerifyReport> => {
   // A misspelled key would be a check that nobody makes.
-  requireKnownOptions('verifyJournal', options, { head: true, publicKey: true, lineBytes: true } satisfies Record<
-    keyof VerifyOptions,
-    true
-  >);
+  requireOptions('verifyJournal', options, {
+    head: true,
+    publicKey: true,
+    lineBytes: COUNT,
+  } satisfies OptionRules<VerifyOptions>);
   return await new Verification(options).run(dir);
 };
 

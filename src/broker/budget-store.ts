@@ -8,6 +8,7 @@ import {
   type LedgerStore,
   type Totals,
 } from '../model/budget.ts';
+import { requireOptions, TEXT } from '../model/options.ts';
 
 type Sums = { -readonly [Key in keyof Totals]: Totals[Key] };
 
@@ -176,6 +177,7 @@ const BUSY_MS = 5_000;
  * standing: it errs towards having spent.
  */
 export const openSqliteLedger = (path: string): LedgerStore => {
+  requireOptions('openSqliteLedger', { path }, { path: TEXT });
   const database = new DatabaseSync(path, { timeout: BUSY_MS });
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;');
   database.exec(SCHEMA);

@@ -107,13 +107,55 @@ test.each<readonly [name: string, wrong: () => unknown, right: () => unknown]>([
   await expect((async () => right())()).resolves.not.toThrow();
 });
 
+const NO_BOUND: readonly unknown[] = [Number.NaN, -1, '5', Number.POSITIVE_INFINITY, null, {}];
+const database = () => new DatabaseSync(':memory:');
+
+test.each<readonly [name: string, open: (value: never) => unknown, right: unknown]>([
+  ['maxRows', (maxRows) => tappass.sqlTools({ connection: database(), maxRows }), 1],
+  ['maxBytes', (maxBytes) => tappass.sqlTools({ connection: database(), maxBytes }), 1],
+  ['timeoutMs', (timeoutMs) => tappass.sqlTools({ connection: database(), timeoutMs }), 1],
+  ['level', (level) => tappass.sqlTools({ connection: database(), level }), 'block'],
+  ['max_calls', (max_calls) => govern({}, { rate: { max_calls } }), 0],
+  ['max_tokens', (max_tokens) => govern({}, { rate: { max_tokens } }), 0],
+  ['window_seconds', (window_seconds) => govern({}, { rate: { max_calls: 1, window_seconds } }), 0.5],
+  ['scope', (scope) => govern({}, { rate: { max_calls: 1, scope } }), 'org'],
+  ['most', (most) => govern({}, { loopGuard: { most } }), 1],
+  ['windowSeconds', (windowSeconds) => govern({}, { loopGuard: { windowSeconds } }), 1],
+  ['allowedDomains', (allowedDomains) => govern({}, { network: { allowedDomains } }), []],
+  ['commands', (commands) => govern({}, { commands }), []],
+  ['ledger', (ledger) => govern({}, { ledger }), tappass.createMemoryLedger()],
+  ['onEvent', (onEvent) => govern({}, { onEvent }), () => 1],
+  ['signal', (signal) => govern({}, { signal }), new AbortController().signal],
+  ['registeredSecrets', (registeredSecrets) => govern({}, { content: { registeredSecrets } }), ['long enough']],
+  ['lineBytes', (lineBytes) => verifyJournal('/tmp', { lineBytes }), 1000],
+  ['allowedDomains', (allowedDomains) => tappass.checkUrl('http://a.example/', { allowedDomains }), []],
+  ['allowedDomains', (allowedDomains) => tappass.fetchTool({ allowedDomains }), []],
+  ['commands', (commands) => tappass.checkCommand('ls', { commands }), []],
+  ['pii', (pii) => tappass.checkContent('ls', { pii }), 'mask'],
+])('%s bounds something or is an error at once, before the first call', async (name, open, right) => {
+  for (const value of NO_BOUND) {
+    await expect(async () => open(value as never)).rejects.toMatchObject({
+      code: 'TAPPASS_CONFIG_OPTION',
+      message: expect.stringContaining(`\`${name}\``),
+    });
+  }
+  await expect((async () => open(right as never))()).resolves.not.toThrow();
+});
+
+test('an error about an option does not show what was given: it may be a secret in the wrong place', () => {
+  expect(() => govern({}, { workspace: ['hunter2'] as never })).toThrow(/to be text, got another list$/u);
+  expect(() => govern({}, { ledger: 'hunter2' as never })).toThrow(/got a value of type string$/u);
+});
+
 test('a transport that nobody could tell of a misspelled flag refuses it', () => {
   expect(() => tappass.governTransport(mail, anything({ emial: 'block' }))).toThrow(/emial/u);
   expect(() => tappass.governTransport(mail, { email: 'block' }, { audit: false })).not.toThrow();
 });
 
 test('a list that a tool needs, and the function that it is made of, must be there', () => {
-  expect(() => tappass.fetchTool(anything({}))).toThrow(/`allowedDomains` to be a list/u);
+  expect(() => tappass.fetchTool(anything({}))).toThrow(
+    /`allowedDomains` of `fetchTool` to be a list of texts, got null/u,
+  );
   expect(() => tappass.defineCommandTool(anything({ ...tool }))).toThrow(/`command`.*undefined/u);
 });
 
@@ -121,7 +163,9 @@ test('a journal that cannot be is an error of the program, not of its first call
   await expect(openJournal(anything({ dir: 'audit', durable: 'fsync' }))).rejects.toThrow(/durability.*got `durable`/u);
   expect(() => openMemoryJournal(anything({ size: 1 }))).toThrow(/capacity.*got `size`/u);
   expect(() => govern({}, { audit: anything({ directory: 'audit' }) })).toThrow(/dir, durability.*got `directory`/u);
-  expect(() => govern({}, { audit: 'audit' as never })).toThrow(/`\{ dir \}`\), got "audit"/u);
+  expect(() => govern({}, { audit: 'audit' as never })).toThrow(
+    /`audit` of `govern` to be a journal, its options, or false/u,
+  );
   expect(() => govern({}, { audit: true as never })).toThrow(/got true/u);
   expect(() => govern({}, { audit: { dir: '/nowhere', durability: 'fsync' } })).not.toThrow();
 });
