@@ -3,6 +3,7 @@
  * read into one set of arrays that is used again for the next: texts that are dense in numbers make no garbage.
  */
 import { DIGIT, KINDS, UPPER } from './characters.ts';
+import type { TextView } from './text-view.ts';
 
 /** Longest chain looked at as a whole; a longer one is cut, and its groups are looked at in the next. */
 const LONGEST_CHAIN = 24;
@@ -65,8 +66,7 @@ export class NumberChain {
   #follows = UNKNOWN;
 
   /** Reads the chain whose first digit is at `start`. Returns how many digits it has. */
-  read(text: string, start: number): number {
-    const { length } = text;
+  read(units: Uint16Array, start: number): number {
     const { digits } = this;
     let at = start;
     let gap = 0;
@@ -76,8 +76,8 @@ export class NumberChain {
     for (;;) {
       const from = at;
       this.firsts[count] = kept;
-      for (; at < length; at += 1) {
-        const value = text.charCodeAt(at) - 48;
+      for (; ; at += 1) {
+        const value = (units[at] as number) - 48;
         if (value < 0 || value > 9) break;
         if (at - from < WIDEST) {
           digits[kept] = value;
@@ -90,16 +90,16 @@ export class NumberChain {
       this.gaps[count] = gap;
       total += at - from;
       count += 1;
-      if (count === LONGEST_CHAIN || at === length) break;
+      if (count === LONGEST_CHAIN) break;
       gap = 0;
       let next = at;
-      let code = text.charCodeAt(next);
+      let code = units[next] as number;
       for (let shift = 0; shift < 12; shift += 4) {
         const sign = gapOf(code);
         if (sign === 0) break;
         gap |= sign << shift;
         next += 1;
-        code = text.charCodeAt(next);
+        code = units[next] as number;
       }
       if (gap === 0 || !(code >= 48 && code <= 57)) break;
       at = next;
@@ -149,8 +149,8 @@ export class NumberChain {
   }
 
   /** Does the chain go on after a code of letters and digits (`DE89 0044 …`, `GB29 NWBK 6016 …`)? */
-  followsCode(text: string): boolean {
-    if (this.#follows === UNKNOWN) this.#follows = followsCode(text, this.starts[0] as number) ? YES : NO;
+  followsCode(view: TextView): boolean {
+    if (this.#follows === UNKNOWN) this.#follows = followsCode(view, this.starts[0] as number) ? YES : NO;
     return this.#follows === YES;
   }
 }
@@ -161,8 +161,8 @@ export const gapBits = (gaps: string): number =>
 
 const CODE = /(?:\b[A-Z]{2}\d{2}(?: [A-Z]{4})?|[A-Z]\d+|\d[A-Z]+)$/u;
 
-const followsCode = (text: string, start: number): boolean =>
+const followsCode = (view: TextView, start: number): boolean =>
   start > 1 &&
-  text.charCodeAt(start - 1) === 32 &&
-  ((KINDS[text.charCodeAt(start - 2)] as number) & (DIGIT | UPPER)) !== 0 &&
-  CODE.test(text.slice(Math.max(0, start - 12), start - 1));
+  view.units[start - 1] === 32 &&
+  ((KINDS[view.units[start - 2] as number] as number) & (DIGIT | UPPER)) !== 0 &&
+  CODE.test(view.text.slice(Math.max(0, start - 12), start - 1));

@@ -1,0 +1,106 @@
+/**
+ * Texts as arrays of their code units. A rule reads characters far more often than anything else, and reading one out of a
+ * typed array costs a third of `charCodeAt`. The arrays are used again for the next text, one for each text that is being
+ * read inside another.
+ */
+
+/**
+ * Zeros behind the last unit: no character that any rule looks for. Whoever walks a run needs no second look at the
+ * length, and whoever looks ahead may look this far.
+ */
+export const PAD = 96;
+
+/** Larger arrays are made for one text and forgotten. */
+const KEPT = (1 << 20) + 65_536;
+const rooms: Uint16Array[] = [];
+let depth = 0;
+
+/** The size of the room for so many of anything, so that the next text, a little longer, finds it large enough. */
+export const roomSize = (length: number): number => {
+  const step = length < 8_192 ? 1_024 : 65_536;
+  return Math.ceil(length / step) * step;
+};
+/** Is room of this size kept for the next text? */
+export const isKept = (size: number): boolean => size <= KEPT;
+
+/** Room for `length` units and the zeros behind; in use until `giveUnits`. What is in it is not said. */
+export const takeUnits = (length: number): Uint16Array => {
+  const room = rooms[depth];
+  depth += 1;
+  if (room !== undefined && room.length >= length + PAD) return room;
+  const made = new Uint16Array(roomSize(length + PAD));
+  if (isKept(made.length)) rooms[depth - 1] = made;
+  else rooms[depth - 1] ??= new Uint16Array(0);
+  return made;
+};
+
+/** The array that was taken last is free again. */
+export const giveUnits = (): void => {
+  depth -= 1;
+};
+
+const encoder = new TextEncoder();
+const CHUNK = 16_384;
+/** Every unit is one byte of UTF-8 at the least, and three at the most. */
+const bytes = new Uint8Array(CHUNK * 3);
+/** Shorter texts are copied unit by unit. */
+const SHORT = 24;
+
+/** Writes the units of `text` and the zeros behind them. Returns whether all are ASCII. */
+export const readUnits = (text: string, units: Uint16Array): boolean => {
+  const { length } = text;
+  let ascii = true;
+  if (length <= SHORT) ascii = copyUnits(text, units, 0);
+  else if (length <= CHUNK) ascii = readChunk(text, units, 0);
+  else
+    for (let from = 0; from < length; from += CHUNK)
+      ascii = readChunk(text.slice(from, from + CHUNK), units, from) && ascii;
+  units.fill(0, length, length + PAD);
+  return ascii;
+};
+
+/** As UTF-8, which the engine makes at the speed of memory: ASCII is what has as many bytes as units. */
+const readChunk = (chunk: string, units: Uint16Array, at: number): boolean => {
+  const { length } = chunk;
+  if (encoder.encodeInto(chunk, bytes).written !== length) return copyUnits(chunk, units, at);
+  if (length < 128) for (let index = 0; index < length; index += 1) units[at + index] = bytes[index] as number;
+  else units.set(bytes.subarray(0, length), at);
+  return true;
+};
+
+const copyUnits = (text: string, units: Uint16Array, at: number): boolean => {
+  let seen = 0;
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
+    seen |= code;
+    units[at + index] = code;
+  }
+  return seen < 0x80;
+};
+
+/** UTF-16 in the byte order of every machine that Node runs on. */
+const decoder = new TextDecoder('utf-16le', { ignoreBOM: true });
+
+/** The first `length` units as a text; halves of pairs become U+FFFD. */
+export const textOfUnits = (units: Uint16Array, length: number): string => decoder.decode(units.subarray(0, length));
+
+/** A text, and the same in units. */
+export interface Readable {
+  readonly text: string;
+  readonly units: Uint16Array;
+}
+
+export const readable = (text: string): Readable => ({ text, units: unitsOf(text) });
+
+/** Does `word` stand at `from`, in exactly this case? */
+export const standsAt = (units: Uint16Array, from: number, word: string): boolean => {
+  for (let at = 0; at < word.length; at += 1) if (units[from + at] !== word.charCodeAt(at)) return false;
+  return true;
+};
+
+/** Units of a text of one's own, for as long as one likes. */
+export const unitsOf = (text: string): Uint16Array => {
+  const units = new Uint16Array(text.length + PAD);
+  readUnits(text, units);
+  return units;
+};
