@@ -9,8 +9,10 @@ export interface DecodedRun {
   readonly units: Uint16Array;
   readonly length: number;
   readonly disguise: Disguise;
-  /** Offsets in the encoded text of what `[start, end)` was decoded from. */
-  readonly back: (start: number, end: number) => readonly [start: number, end: number];
+  /** Where in the encoded text it begins that byte `index` was decoded from, */
+  readonly startOf: (index: number) => number;
+  /** and where it ends. */
+  readonly endOf: (index: number) => number;
 }
 
 /** Shortest run that is worth decoding: 15 bytes, the shortest secret that has a shape of its own. */
@@ -126,10 +128,8 @@ const decodeBase64 = (units: Uint16Array, from: number, to: number, found: Found
         length: count,
         disguise: 'base64',
         // A byte ends within the sextet at its place, and begins in the one before.
-        back: (start, end) => [
-          start < count ? Math.max(from, (places[start] as number) - 1) : from,
-          end >= count ? to : (places[end - 1] as number) + 1,
-        ],
+        startOf: (index) => (index < count ? Math.max(from, (places[index] as number) - 1) : from),
+        endOf: (index) => (index >= count - 1 ? to : (places[index] as number) + 1),
       },
       found,
     );
@@ -160,7 +160,8 @@ const decodeHex = (units: Uint16Array, from: number, to: number, found: Found): 
         units: bytes,
         length: count,
         disguise: 'hex',
-        back: (start, end) => [from + start * 2, from + end * 2],
+        startOf: (index) => from + index * 2,
+        endOf: (index) => from + index * 2 + 2,
       },
       found,
     );

@@ -1,5 +1,6 @@
 /** Spans: stretches of one text, what was found in them, which win where they meet, and how they are replaced. */
 import type { Disguise, Finding, FindingKind } from '../model/content.ts';
+import { giveUnits, readUnits, takeUnits } from './units.ts';
 
 export interface Span {
   readonly start: number;
@@ -15,13 +16,20 @@ export interface Span {
 
 export type Emit = (span: Span) => void;
 
+/** Those of the kinds that `wanted` names; the same list when that is all. Still ordered and disjoint. */
+export const spansOf = (spans: readonly Span[], wanted: (kind: FindingKind) => boolean): readonly Span[] => {
+  const [secrets, pii] = [wanted('secret'), wanted('pii')];
+  return secrets && pii ? spans : spans.filter(({ kind }) => (kind === 'secret' ? secrets : pii));
+};
+
 const rank = (span: Span): number => (span.kind === 'secret' ? 10 : 0) + span.score;
 
 const areApart = (spans: readonly Span[]): boolean => {
   let last = 0;
-  for (const { start, end } of spans) {
-    if (start < last) return false;
-    last = end;
+  for (let index = 0; index < spans.length; index += 1) {
+    const span = spans[index] as Span;
+    if (span.start < last) return false;
+    last = span.end;
   }
   return true;
 };
@@ -49,29 +57,107 @@ export const resolveSpans = (spans: readonly Span[]): readonly Span[] => {
   return resolved;
 };
 
+/** The spans found so far, to be asked for each that is found again in what the text turns into: nearly in order. */
+export class KnownSpans {
+  readonly #spans: readonly Span[];
+  readonly #count: number;
+  #next = 0;
+
+  constructor(spans: readonly Span[]) {
+    let ordered = true;
+    for (let index = 1; ordered && index < spans.length; index += 1)
+      ordered = (spans[index - 1] as Span).start <= (spans[index] as Span).start;
+    this.#spans = ordered ? spans : spans.toSorted((a, b) => a.start - b.start);
+    this.#count = spans.length;
+  }
+
+  has(start: number, end: number, type: string, rule: string): boolean {
+    let next = this.#next;
+    while (next < this.#count && (this.#spans[next] as Span).start < start) next += 1;
+    while (next > 0 && (this.#spans[next - 1] as Span).start >= start) next -= 1;
+    this.#next = next;
+    for (; next < this.#count; next += 1) {
+      const span = this.#spans[next] as Span;
+      if (span.start !== start) return false;
+      if (span.end === end && span.type === type && span.rule === rule && span.disguise === undefined) return true;
+    }
+    return false;
+  }
+}
+
 /** The mask of one span: `[REDACTED]` for secrets, `[MASKED_<TYPE>]` for personal data. */
 export const maskOf = (span: Pick<Span, 'kind' | 'type'>): string =>
   span.kind === 'secret' ? '[REDACTED]' : `[MASKED_${span.type}]`;
 
+/** So few that joining texts is quicker than writing all units anew. */
+const FEW = 24;
+
 /** `spans` must be ordered and disjoint, as `resolveSpans` returns them. */
 export const replaceSpans = (text: string, spans: readonly Span[]): string => {
   if (spans.length === 0) return text;
+  // Halves of pairs do not survive being written as units and read again.
+  return spans.length > FEW && text.isWellFormed() ? rewritten(text, spans) : joined(text, spans);
+};
+
+const joined = (text: string, spans: readonly Span[]): string => {
   const parts: string[] = [];
   let from = 0;
-  let type = '';
-  let kind = '';
-  let mask = '';
   for (const span of spans) {
-    if (span.type !== type || span.kind !== kind) {
-      ({ type, kind } = span);
-      mask = maskOf(span);
-    }
     if (span.start > from) parts.push(text.slice(from, span.start));
-    parts.push(mask);
+    parts.push(maskOf(span));
     from = span.end;
   }
   parts.push(text.slice(from));
   return parts.join('');
+};
+
+const rewritten = (text: string, spans: readonly Span[]): string => {
+  const units = takeUnits(text.length);
+  try {
+    let ascii = readUnits(text, units);
+    let longest = 0;
+    let type = '';
+    for (const span of spans) {
+      if (span.type === type) continue;
+      ({ type } = span);
+      longest = Math.max(longest, type.length);
+      ascii &&= !NOT_ASCII.test(type);
+    }
+    const room = text.length + spans.length * (longest + SIGNS);
+    return ascii
+      ? utf8.decode(write(units, text.length, spans, new Uint8Array(room)))
+      : utf16.decode(write(units, text.length, spans, new Uint16Array(room)));
+  } finally {
+    giveUnits();
+  }
+};
+const NOT_ASCII = /[\u0080-\uffff]/u;
+/** `[MASKED_` and `]` */
+const SIGNS = 9;
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
+const utf16 = new TextDecoder('utf-16le', { ignoreBOM: true });
+
+/** Returns as much of `out` as was written. */
+const write = <T extends Uint8Array | Uint16Array>(
+  units: Uint16Array,
+  length: number,
+  spans: readonly Span[],
+  out: T,
+): T => {
+  let last: Span | undefined;
+  let mask = '';
+  let at = 0;
+  let from = 0;
+  for (let index = 0; index < spans.length; index += 1) {
+    const span = spans[index] as Span;
+    if (last === undefined || span.type !== last.type || span.kind !== last.kind) mask = maskOf(span);
+    last = span;
+    for (; from < span.start; from += 1) out[at++] = units[from] as number;
+    for (let sign = 0; sign < mask.length; sign += 1) out[at++] = mask.charCodeAt(sign);
+    from = span.end;
+  }
+  for (; from < length; from += 1) out[at++] = units[from] as number;
+  return out.subarray(0, at) as T;
 };
 
 /** What is told of a span; `pointer` says where its text stands. */

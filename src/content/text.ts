@@ -15,7 +15,7 @@ import type { SecretRegistry } from './registered.ts';
 import { secretName } from './secret-names.ts';
 import { isSecretValue } from './secret-values.ts';
 import { SECRET_TRIGGERS, type Trigger } from './secrets.ts';
-import { resolveSpans, type Span } from './spans.ts';
+import { KnownSpans, resolveSpans, type Span } from './spans.ts';
 import { TextView } from './text-view.ts';
 import { giveUnits, readUnits, readable, takeUnits, unitsOf } from './units.ts';
 
@@ -105,13 +105,22 @@ export class TextScanner {
     let spans: Span[] | undefined;
     const emit = (span: Span): void => void (spans ??= []).push(span);
     this.#plain(text, units, length, label, emit);
-    const derived = (disguise: Disguise) => (found: DerivedText) => this.#derived(found, units, label, disguise, emit);
+    const derived = (disguise: Disguise) => (found: DerivedText) =>
+      this.#derived(found, units, label, disguise, new KnownSpans(spans ?? NO_SPANS), emit);
     if (!isAscii) normaliseText(text, units, derived('unicode'));
     if (text.includes('%') || text.includes('\\') || text.includes('&#')) undoEscapes(text, units, derived('percent'));
     eachDecodedRun(units, length, (run) => {
       this.#plain(undefined, run.units, run.length, '', (span) => {
-        const [start, end] = run.back(span.start, span.end);
-        emit({ ...span, start, end, disguise: run.disguise });
+        const { kind, type, rule, score } = span;
+        emit({
+          start: run.startOf(span.start),
+          end: run.endOf(span.end - 1),
+          kind,
+          type,
+          rule,
+          score,
+          disguise: run.disguise,
+        });
       });
     });
     if (spans === undefined) return NO_SPANS;
@@ -126,6 +135,7 @@ export class TextScanner {
     original: Uint16Array,
     label: string,
     disguise: Disguise,
+    known: KnownSpans,
     emit: (span: Span) => void,
   ): void {
     const { units, length } = derived;
@@ -133,8 +143,9 @@ export class TextScanner {
       const start = derived.startOf(span.start);
       const end = derived.endOf(span.end - 1);
       const { kind, type, rule, score } = span;
-      const plain = isSame(units, span.start, span.end, original, start, end);
-      emit(plain ? { start, end, kind, type, rule, score } : { start, end, kind, type, rule, score, disguise });
+      if (!isSame(units, span.start, span.end, original, start, end))
+        emit({ start, end, kind, type, rule, score, disguise });
+      else if (!known.has(start, end, type, rule)) emit({ start, end, kind, type, rule, score });
     });
   }
 
