@@ -2,8 +2,8 @@
 import { ALNUM, DASH, DIGIT, KINDS, LOWER, SPACE, UNDERSCORE, UPPER } from './characters.ts';
 import { digitsOf, mod97Step } from './checksums.ts';
 import { DIGIT_RULES, isCpf, type DigitRule } from './identity-numbers.ts';
-import { TOKEN_RULES, isHetu, type Rule, type TokenRule } from './identity-rules.ts';
-import { DASH_GAP, gapBits, type NumberChain } from './number-chains.ts';
+import { DAYS, TOKEN_RULES, isHetu, type Rule, type TokenRule } from './identity-rules.ts';
+import { DASH_GAP, gapBits, shapeOf, type NumberChain, type Shape } from './number-chains.ts';
 import { TOPIC, topicBits } from './pii-context.ts';
 import type { TextView } from './text-view.ts';
 
@@ -108,6 +108,12 @@ const TOKENS_BY_LENGTH: readonly (readonly Shaped[])[] = Array.from({ length: LO
 );
 const SIX_DIGITS = 0b11_1111;
 
+const twoDigits = (units: Uint16Array, at: number): number =>
+  ((units[at] as number) - 48) * 10 + (units[at + 1] as number) - 48;
+/** A day and a month, two digits each. */
+const isDay = (units: Uint16Array, at: number): boolean =>
+  twoDigits(units, at) >= 1 && twoDigits(units, at) <= (DAYS[twoDigits(units, at + 2) - 1] ?? 0);
+
 const matchToken = (view: TextView, start: number, end: number): boolean => {
   const { units } = view;
   const length = end - start;
@@ -136,7 +142,7 @@ const matchToken = (view: TextView, start: number, end: number): boolean => {
       return emit(view, start, end, rule.type, rule.rule, 0.8);
     }
   }
-  if (length === 11 && (digits & SIX_DIGITS) === SIX_DIGITS) {
+  if (length === 11 && (digits & SIX_DIGITS) === SIX_DIGITS && isDay(units, start)) {
     const upper = view.text.slice(start, end).toUpperCase();
     if (/^\d{6}[-+A-FU-Y]\d{3}[0-9A-Y]$/u.test(upper) && isHetu(upper))
       return emit(view, start, end, 'NATIONAL_ID', 'fi-hetu', 0.85);
@@ -146,7 +152,7 @@ const matchToken = (view: TextView, start: number, end: number): boolean => {
 
 /** Rules that stand for the same groups, one after the other. */
 interface Grouped {
-  readonly shape: readonly number[];
+  readonly shape: Shape;
   readonly gaps: number;
   readonly rules: (DigitRule & { readonly topics: number })[];
 }
@@ -159,9 +165,9 @@ const grouped = (rules: readonly DigitRule[]): readonly Grouped[] => {
     const gaps = gapBits(rule.gaps ?? ' -.\u00A0');
     const asked = { ...rule, topics: topicBits(rule.needs ?? []) };
     const last = groups.at(-1);
-    if (last !== undefined && last.gaps === gaps && last.shape.join('-') === rule.shape.join('-'))
+    if (last !== undefined && last.gaps === gaps && last.rules[0]?.shape.join('-') === rule.shape.join('-'))
       last.rules.push(asked);
-    else groups.push({ shape: rule.shape, gaps, rules: [asked] });
+    else groups.push({ shape: shapeOf(rule.shape), gaps, rules: [asked] });
   }
   return groups;
 };
@@ -197,7 +203,7 @@ export const matchIdentityDigits = (view: TextView, chain: NumberChain, from: nu
       const group = rules[index] as Grouped;
       if (!chain.hasShape(from, group.shape, group.gaps)) continue;
       if (units[start - 1] === 46 || chain.followsCode(view)) break;
-      if (proveGroups(view, chain, from, group)) return group.shape.length;
+      if (proveGroups(view, chain, from, group)) return group.shape.groups;
     }
   }
   const shaped = matchShaped(view, start, end);
@@ -211,7 +217,7 @@ export const matchIdentityDigits = (view: TextView, chain: NumberChain, from: nu
 
 const proveGroups = (view: TextView, chain: NumberChain, from: number, { shape, rules }: Grouped): boolean => {
   const start = chain.starts[from] as number;
-  const end = chain.ends[from + shape.length - 1] as number;
+  const end = chain.ends[from + shape.groups - 1] as number;
   if ((kind(view.units, end) & ALNUM) !== 0 || view.topics.near(TOPIC.phone, start, end, 24)) return false;
   const first = chain.firsts[from] as number;
   for (let index = 0; index < rules.length; index += 1) {
