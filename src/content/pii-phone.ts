@@ -36,6 +36,7 @@ const MOST_DIGITS = 16;
 
 /** Are the first three groups a date, with the same separator between them? */
 const isDate = (chain: NumberChain, from: number): boolean => {
+  if (chain.width(from + 1) > 2) return false;
   const gap = chain.gap(from + 1);
   if (gap !== chain.gap(from + 2)) return false;
   if (gap !== DASH_GAP && gap !== SLASH_GAP && gap !== DOT_GAP && gap !== SPACE_GAP) return false;

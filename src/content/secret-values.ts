@@ -2,21 +2,40 @@
 import { ALNUM, DIGIT, HEX, KINDS, LOWER, SPACE, UPPER, WORD, entropyOf } from './characters.ts';
 import type { Readable } from './units.ts';
 
-const IS_FILLER = new Uint8Array(65_536);
-for (const sign of 'xX*.-_0#?•…') IS_FILLER[sign.charCodeAt(0)] = 1;
+/** Marks of stand-ins, as `marksOf` finds them all in one walk. */
+const FILLER = 1;
+const COLON_SLASHES = 2;
+const GOES = 4;
+
+const NO_FILLER = 1;
+const IS_X = 2;
+const MAY_MARK = 4;
+const SIGNS = new Uint8Array(65_536).fill(NO_FILLER);
+for (const sign of 'xX*.-_0#?•…') SIGNS[sign.charCodeAt(0)] = 0;
+for (const sign of 'xX') SIGNS[sign.charCodeAt(0)] = IS_X;
+for (const sign of '-_:') SIGNS[sign.charCodeAt(0)] = (SIGNS[sign.charCodeAt(0)] as number) | MAY_MARK;
+
+const marksOf = (units: Uint16Array, from: number, end: number): number => {
+  let marks = 0;
+  let exes = 0;
+  let seen = 0;
+  for (let at = from; at < end; at += 1) {
+    const sign = SIGNS[units[at] as number] as number;
+    seen |= sign;
+    exes = (sign & IS_X) === 0 ? 0 : exes + 1;
+    if (exes === 8) return FILLER;
+    if ((sign & MAY_MARK) === 0) continue;
+    const next = units[at + 1] as number;
+    if (units[at] === 58) {
+      if (next === 47 && units[at + 2] === 47) marks |= COLON_SLASHES;
+    } else if ((next | 32) === 103 || (next | 32) === 112) marks |= GOES;
+  }
+  return (seen & NO_FILLER) === 0 ? marks | FILLER : marks;
+};
 
 /** `xxxxxxxx`, `********`, `00000000`, `....`, and runs of eight and more x inside: nothing that could be used. */
-export const isFiller = (units: Uint16Array, from: number, end: number): boolean => {
-  let exes = 0;
-  let filler = true;
-  for (let at = from; at < end; at += 1) {
-    const code = units[at] as number;
-    exes = (code | 32) === 120 ? exes + 1 : 0;
-    if (exes === 8) return true;
-    if (IS_FILLER[code] === 0) filler = false;
-  }
-  return filler;
-};
+export const isFiller = (units: Uint16Array, from: number, end: number): boolean =>
+  (marksOf(units, from, end) & FILLER) !== 0;
 
 const PLACEHOLDER =
   /^(?:\$\{?\w|\$\(|\{\{?|<[\w\s.-]{1,60}>?|%[\w(]|@[\w{]|#\{|\[[A-Z_ ]+\]|your?[-_ ]?|my[-_ ]?(?:secret|password|token|key|api)|example|sample|dummy|fake|placeholder|change[-_ ]?me|replace|insert|enter[-_ ]|put[-_ ]|todo|tbd|redacted|\[redacted|masked|hidden|none$|null$|nil$|undefined$|true$|false$|yes$|no$|n\/a|empty$|default$|string$|str$|number$|int$|bool|object$|optional|required|process\.env|os\.environ|getenv|env\.|import\.meta|var\.|vars\.|secrets\.|local\.|module\.|data\.|config\.|params\.|self\.|this\.|settings\.|options\.|args\.|req\.|request\.|props\.|vault:|ref\+|arn:|op:\/\/|ssm:|env:|file:)/iu;
@@ -43,38 +62,24 @@ const startsAsPlaceholder = ({ text, units }: Readable, from: number, to: number
 };
 
 const SCHEME = /^[a-z][a-z0-9+.-]{1,20}:\/\//iu;
-const startsAsUrl = ({ text, units }: Readable, from: number, to: number): boolean => {
-  const last = Math.min(to, from + 22);
-  for (let at = from; at < last; at += 1)
-    if (units[at] === 58) return units[at + 1] === 47 && units[at + 2] === 47 && SCHEME.test(text.slice(from, to));
-  return false;
-};
-
 const STAND_IN_END = /(?:EXAMPLE|[_-]here>?|\.\.\.)$/iu;
 const STAND_IN = /[-_](?:goes|placeholder)\b/iu;
 
-const isStandIn = ({ text, units }: Readable, from: number, to: number): boolean => {
-  const last = units[to - 1] as number;
-  // e E > .
-  if ((last | 32) === 101 || last === 62 || last === 46) if (STAND_IN_END.test(text.slice(from, to))) return true;
-  for (let at = from; at < to; at += 1) {
-    const code = units[at];
-    if (code !== 45 && code !== 95) continue;
-    const next = (units[at + 1] as number) | 32;
-    // g, p
-    if (next === 103 || next === 112) return STAND_IN.test(text.slice(from, to));
-  }
-  return false;
-};
-
 /** A reference to a secret, a template, a word that stands for one. */
-export const isPlaceholder = (source: Readable, from: number, to: number): boolean =>
-  to - from < 3 ||
-  startsWithDashes(source.units, from, to) ||
-  startsAsUrl(source, from, to) ||
-  isFiller(source.units, from, to) ||
-  startsAsPlaceholder(source, from, to) ||
-  (to - from <= 200 && isStandIn(source, from, to));
+export const isPlaceholder = (source: Readable, from: number, to: number): boolean => {
+  const { units } = source;
+  if (to - from < 3 || startsWithDashes(units, from, to)) return true;
+  const marks = marksOf(units, from, to);
+  if ((marks & FILLER) !== 0) return true;
+  if ((marks & COLON_SLASHES) !== 0 && SCHEME.test(source.text.slice(from, to))) return true;
+  if (startsAsPlaceholder(source, from, to)) return true;
+  if (to - from > 200) return false;
+  // e E > .
+  const last = units[to - 1] as number;
+  const ends = (last | 32) === 101 || last === 62 || last === 46;
+  if (ends && STAND_IN_END.test(source.text.slice(from, to))) return true;
+  return (marks & GOES) !== 0 && STAND_IN.test(source.text.slice(from, to));
+};
 
 const startsWithDashes = (units: Uint16Array, from: number, to: number): boolean => {
   if (to - from < 5) return false;
