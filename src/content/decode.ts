@@ -16,7 +16,7 @@ export interface DecodedRun {
 }
 
 /** Shortest run that is worth decoding: 15 bytes, the shortest secret that has a shape of its own. */
-const SHORTEST = 20;
+export const SHORTEST_RUN = 20;
 /** Bytes looked at before a run is decoded as a whole: pictures and digests are left alone here. */
 const SAMPLE = 24;
 /** Characters of the end of a run that hold as many bytes. */
@@ -174,27 +174,27 @@ const decodeHex = (units: Uint16Array, from: number, to: number, found: Found): 
 const hexOf = (code: number): number => (code <= 57 ? code - 48 : (code | 32) - 87);
 
 /**
- * Every run that decodes to text. The search jumps: in a stretch of `SHORTEST` characters one position tells whether a
+ * Every run that decodes to text. The search jumps: in a stretch of `SHORTEST_RUN` characters one position tells whether a
  * run can cover it, so prose costs a fraction of its length.
  */
 export const eachDecodedRun = (units: Uint16Array, length: number, found: Found): void => {
-  let at = SHORTEST - 1;
+  let at = SHORTEST_RUN - 1;
   while (at < length) {
     if ((kind(units, at) & BASE64_ANY) === 0) {
-      at += SHORTEST;
+      at += SHORTEST_RUN;
       continue;
     }
     let start = at;
-    const floor = at - SHORTEST + 1;
+    const floor = at - SHORTEST_RUN + 1;
     while (start > floor && (kind(units, start - 1) & BASE64_ANY) !== 0) start -= 1;
-    if (start > floor || (start > 0 && (kind(units, start - 1) & BASE64_ANY) !== 0 && at - start < SHORTEST - 1)) {
-      at = start + SHORTEST - 1 > at ? start + SHORTEST - 1 : at + SHORTEST;
+    if (start > floor || (start > 0 && (kind(units, start - 1) & BASE64_ANY) !== 0 && at - start < SHORTEST_RUN - 1)) {
+      at = start + SHORTEST_RUN - 1 > at ? start + SHORTEST_RUN - 1 : at + SHORTEST_RUN;
       continue;
     }
     while (start > 0 && (kind(units, start - 1) & BASE64_ANY) !== 0) start -= 1;
     const end = endOfRun(units, at);
     decodeRun(units, start, end, found);
-    at = end + SHORTEST;
+    at = end + SHORTEST_RUN;
   }
 };
 

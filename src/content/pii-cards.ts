@@ -41,9 +41,16 @@ const isChecked = (digits: Digits, from: number, length: number): boolean =>
   luhn(digits, from, length) && !isRepeated(digits, from, length);
 
 /** How cards are printed: one run, or groups with the same space or dash between them. */
-const CARD_SHAPES = [[4, 4, 4, 4], [4, 6, 5], [4, 6, 4], [4, 4, 4, 4, 3], [4, 4, 5], [4, 4, 4, 1], [6, 13], [4, 4, 4, 3]].map(
-  (widths) => ({ shape: shapeOf(widths), length: widths.reduce((sum, width) => sum + width, 0) }),
-);
+const CARD_SHAPES = [
+  [4, 4, 4, 4],
+  [4, 6, 5],
+  [4, 6, 4],
+  [4, 4, 4, 4, 3],
+  [4, 4, 5],
+  [4, 4, 4, 1],
+  [6, 13],
+  [4, 4, 4, 3],
+].map((widths) => ({ shape: shapeOf(widths), length: widths.reduce((sum, width) => sum + width, 0) }));
 const CARD_GAPS = gapBits(' -.\u00A0');
 
 const emitCard = (view: TextView, chain: NumberChain, from: number, count: number, score: number): number => {

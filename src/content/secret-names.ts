@@ -163,10 +163,23 @@ const readEnd = (name: string): boolean => {
   return seen < 0x80;
 };
 
+/** The same few names stand before all values of a table; so many of them are kept, with what they say. */
+const KEPT = 4_096;
+const known = new Map<string, NameStrength | undefined>();
+
 /** `undefined`: the name says nothing, or speaks about a secret rather than holding one. */
 export const secretName = (name: string): NameStrength | undefined => {
-  if (readEnd(name)) return judge(scratch, 0, Math.min(LONGEST_NAME, name.length));
-  const plain = withoutAccents(name);
-  readEnd(plain);
+  const strength = known.get(name);
+  if (strength !== undefined || known.has(name)) return strength;
+  const said = read(name);
+  if (name.length > LONGEST_NAME) return said;
+  if (known.size >= KEPT) known.clear();
+  known.set(name, said);
+  return said;
+};
+
+const read = (name: string): NameStrength | undefined => {
+  const plain = readEnd(name) ? name : withoutAccents(name);
+  if (plain !== name) readEnd(plain);
   return judge(scratch, 0, Math.min(LONGEST_NAME, plain.length));
 };

@@ -175,7 +175,15 @@ export const isSecretValue = (
   }
   if (strength === 'weak') return true;
   if (strength === 'secret') return !(isName(units, from, to) && (length < 20 || entropyOf(units, from, to) < 3.6));
-  return quoted || length >= 24 || !/^[a-z]+[.,;:!?]?$/iu.test(source.text.slice(from, to));
+  return quoted || length >= 24 || !isOneWord(units, from, to);
+};
+
+/** Letters, and one sign that ends a sentence. */
+const isOneWord = (units: Uint16Array, from: number, to: number): boolean => {
+  let at = from;
+  while (at < to && isLetterAt(units, at)) at += 1;
+  if (at === from || at < to - 1) return false;
+  return at === to || '.,;:!?'.includes(String.fromCharCode(units[at] as number));
 };
 
 const isDigit = (code: number): boolean => code >= 48 && code <= 57;

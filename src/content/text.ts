@@ -4,7 +4,7 @@
  */
 import type { Disguise, FindingKind } from '../model/content.ts';
 import { compileKeywords, eachKeyword, type KeywordMachine } from './keywords.ts';
-import { eachDecodedRun } from './decode.ts';
+import { SHORTEST_RUN, eachDecodedRun, type DecodedRun } from './decode.ts';
 import { normaliseText, undoEscapes, type DerivedText } from './normalise.ts';
 import { TOPIC, TOPICS, TOPIC_WORDS, isWord } from './pii-context.ts';
 import { NAME_TRIGGERS } from './pii-names.ts';
@@ -15,7 +15,7 @@ import type { SecretRegistry } from './registered.ts';
 import { secretName } from './secret-names.ts';
 import { isSecretValue } from './secret-values.ts';
 import { SECRET_TRIGGERS, type Trigger } from './secrets.ts';
-import { KnownSpans, resolveSpans, type Span } from './spans.ts';
+import { KnownSpans, resolveSpans, type Emit, type Span } from './spans.ts';
 import { TextView } from './text-view.ts';
 import { giveUnits, readUnits, readable, takeUnits, unitsOf } from './units.ts';
 
@@ -105,29 +105,27 @@ export class TextScanner {
     let spans: Span[] | undefined;
     const emit = (span: Span): void => void (spans ??= []).push(span);
     this.#plain(text, units, length, label, emit);
-    const derived = (disguise: Disguise) => (found: DerivedText) =>
-      this.#derived(found, units, label, disguise, new KnownSpans(spans ?? NO_SPANS), emit);
-    if (!isAscii) normaliseText(text, units, derived('unicode'));
-    if (text.includes('%') || text.includes('\\') || text.includes('&#')) undoEscapes(text, units, derived('percent'));
-    eachDecodedRun(units, length, (run) => {
-      this.#plain(undefined, run.units, run.length, '', (span) => {
-        const { kind, type, rule, score } = span;
-        emit({
-          start: run.startOf(span.start),
-          end: run.endOf(span.end - 1),
-          kind,
-          type,
-          rule,
-          score,
-          disguise: run.disguise,
-        });
-      });
-    });
+    if (!isAscii) {
+      const known = new KnownSpans(spans ?? NO_SPANS);
+      normaliseText(text, units, (found) => this.#derived(found, units, label, 'unicode', known, emit));
+    }
+    if (text.includes('%') || text.includes('\\') || text.includes('&#')) {
+      const known = new KnownSpans(spans ?? NO_SPANS);
+      undoEscapes(text, units, (found) => this.#derived(found, units, label, 'percent', known, emit));
+    }
+    if (length >= SHORTEST_RUN) eachDecodedRun(units, length, (run) => this.#decoded(run, emit));
     if (spans === undefined) return NO_SPANS;
     if (!this.#rules.apart) return resolveSpans(spans);
     const ofKind = (kind: FindingKind): readonly Span[] =>
       resolveSpans(spans?.filter((span) => span.kind === kind) ?? []);
     return [...ofKind('secret'), ...ofKind('pii')];
+  }
+
+  #decoded(run: DecodedRun, emit: Emit): void {
+    const { disguise } = run;
+    this.#plain(undefined, run.units, run.length, '', ({ start, end, kind, type, rule, score }) =>
+      emit({ start: run.startOf(start), end: run.endOf(end - 1), kind, type, rule, score, disguise }),
+    );
   }
 
   #derived(
@@ -136,7 +134,7 @@ export class TextScanner {
     label: string,
     disguise: Disguise,
     known: KnownSpans,
-    emit: (span: Span) => void,
+    emit: Emit,
   ): void {
     const { units, length } = derived;
     this.#plain(undefined, units, length, label, (span) => {
@@ -150,13 +148,7 @@ export class TextScanner {
   }
 
   /** One text as it stands; `undefined` when only its units are known so far. */
-  #plain(
-    text: string | undefined,
-    units: Uint16Array,
-    length: number,
-    label: string,
-    emit: (span: Span) => void,
-  ): void {
+  #plain(text: string | undefined, units: Uint16Array, length: number, label: string, emit: Emit): void {
     const rules = this.#rules;
     const { machine, triggers, lengths } = this.#compiled;
     let view: TextView | undefined;

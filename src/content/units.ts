@@ -8,7 +8,7 @@
  * Zeros behind the last unit: no character that any rule looks for. Whoever walks a run needs no second look at the
  * length, and whoever looks ahead may look this far.
  */
-export const PAD = 96;
+export const PAD = 32;
 
 /** Larger arrays are made for one text and forgotten. */
 const KEPT = (1 << 20) + 65_536;
@@ -55,7 +55,7 @@ export const readUnits = (text: string, units: Uint16Array): boolean => {
   else
     for (let from = 0; from < length; from += CHUNK)
       ascii = readChunk(text.slice(from, from + CHUNK), units, from) && ascii;
-  units.fill(0, length, length + PAD);
+  for (let at = length; at < length + PAD; at += 1) units[at] = 0;
   return ascii;
 };
 
