@@ -123,50 +123,63 @@ const joined = (text: string, spans: readonly Span[]): string => {
 const rewritten = (text: string, spans: readonly Span[]): string => {
   const units = takeUnits(text.length);
   try {
-    let ascii = readUnits(text, units);
-    let longest = 0;
-    let type = '';
-    for (const span of spans) {
-      if (span.type === type) continue;
-      ({ type } = span);
-      longest = Math.max(longest, type.length);
-      ascii &&= !NOT_ASCII.test(type);
+    const plain = readUnits(text, units);
+    const masks = masksOf(spans);
+    let room = text.length;
+    let ascii = plain;
+    for (let index = 0; index < spans.length; index += 1) {
+      const { start, end } = spans[index] as Span;
+      const mask = masks[index] as string;
+      room += mask.length - end + start;
+      if (ascii && mask !== masks[index - 1]) ascii = !NOT_ASCII.test(mask);
     }
-    const room = text.length + spans.length * (longest + SIGNS);
-    return ascii
-      ? utf8.decode(write(units, text.length, spans, new Uint8Array(room)))
-      : utf16.decode(write(units, text.length, spans, new Uint16Array(room)));
+    if (ascii) return utf8.decode(write(units, text.length, spans, masks, new Uint8Array(room)));
+    return utf16.decode(write(units, text.length, spans, masks, new Uint16Array(room)));
   } finally {
     giveUnits();
   }
 };
+
 const NOT_ASCII = /[\u0080-\uffff]/u;
-/** `[MASKED_` and `]` */
-const SIGNS = 9;
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 const utf16 = new TextDecoder('utf-16le', { ignoreBOM: true });
 
-/** Returns as much of `out` as was written. */
+/** One text for all masks that are alike. */
+const masksOf = (spans: readonly Span[]): readonly string[] => {
+  const masks: string[] = [];
+  let mask = '';
+  let type = '';
+  let kind = '';
+  for (let index = 0; index < spans.length; index += 1) {
+    const span = spans[index] as Span;
+    if (span.type !== type || span.kind !== kind) {
+      ({ type, kind } = span);
+      mask = maskOf(span);
+    }
+    masks.push(mask);
+  }
+  return masks;
+};
+
+/** Fills `out`. */
 const write = <T extends Uint8Array | Uint16Array>(
   units: Uint16Array,
   length: number,
   spans: readonly Span[],
+  masks: readonly string[],
   out: T,
 ): T => {
-  let last: Span | undefined;
-  let mask = '';
   let at = 0;
   let from = 0;
   for (let index = 0; index < spans.length; index += 1) {
-    const span = spans[index] as Span;
-    if (last === undefined || span.type !== last.type || span.kind !== last.kind) mask = maskOf(span);
-    last = span;
-    for (; from < span.start; from += 1) out[at++] = units[from] as number;
+    const { start, end } = spans[index] as Span;
+    const mask = masks[index] as string;
+    for (; from < start; from += 1) out[at++] = units[from] as number;
     for (let sign = 0; sign < mask.length; sign += 1) out[at++] = mask.charCodeAt(sign);
-    from = span.end;
+    from = end;
   }
   for (; from < length; from += 1) out[at++] = units[from] as number;
-  return out.subarray(0, at) as T;
+  return out;
 };
 
 /** What is told of a span; `pointer` says where its text stands. */

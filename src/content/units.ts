@@ -52,9 +52,15 @@ export const readUnits = (text: string, units: Uint16Array): boolean => {
   let ascii = true;
   if (length <= SHORT) ascii = copyUnits(text, units, 0);
   else if (length <= CHUNK) ascii = readChunk(text, units, 0);
-  else
-    for (let from = 0; from < length; from += CHUNK)
-      ascii = readChunk(text.slice(from, from + CHUNK), units, from) && ascii;
+  else {
+    // Where one chunk is not ASCII the next seldom is, and is not tried as if it were.
+    let last = true;
+    for (let from = 0; from < length; from += CHUNK) {
+      const chunk = text.slice(from, from + CHUNK);
+      last = last ? readChunk(chunk, units, from) : copyUnits(chunk, units, from);
+      ascii &&= last;
+    }
+  }
   for (let at = length; at < length + PAD; at += 1) units[at] = 0;
   return ascii;
 };
