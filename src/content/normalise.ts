@@ -92,6 +92,20 @@ class Builder implements DerivedText {
     this.length = length + 1;
   }
 
+  /** What stays as it is. */
+  copy(units: Uint16Array, from: number, to: number): void {
+    while (this.length + to - from >= Math.min(this.#starts.length, this.units.length - PAD)) this.#grow();
+    const [into, starts, widths] = [this.units, this.#starts, this.#widths];
+    let { length } = this;
+    for (let at = from; at < to; at += 1) {
+      into[length] = units[at] as number;
+      starts[length] = at;
+      widths[length] = 1;
+      length += 1;
+    }
+    this.length = length;
+  }
+
   startOf(index: number): number {
     return this.#starts[index] as number;
   }
@@ -153,7 +167,10 @@ const normaliseInto = (derived: Builder, text: string, units: Uint16Array): bool
   for (let at = 0; at < length; at += 1) {
     const code = units[at] as number;
     if (code < 0x80) {
-      derived.add(code, at, 1);
+      let end = at + 1;
+      while (end < length && (units[end] as number) < 0x80) end += 1;
+      derived.copy(units, at, end);
+      at = end - 1;
       continue;
     }
     if (code >= 0xd800 && code < 0xdc00 && at + 1 < length) {
@@ -253,17 +270,20 @@ export const undoEscapes = (text: string, units: Uint16Array, found: (derived: D
 
 const undoInto = (derived: Builder, text: string, units: Uint16Array): boolean => {
   let changed = false;
-  for (let at = 0; at < text.length; at += 1) {
+  const { length } = text;
+  let kept = 0;
+  for (let at = 0; at < length; at += 1) {
     const unit = units[at] as number;
-    // % \\ &
-    const code = unit === 37 || unit === 92 || unit === 38 ? escapeAt(text, units, at) : -1;
-    if (code === -1) {
-      derived.add(unit, at, 1);
-      continue;
-    }
-    changed = true;
+    // % \ &
+    if (unit !== 37 && unit !== 92 && unit !== 38) continue;
+    const code = escapeAt(text, units, at);
+    if (code === -1) continue;
+    derived.copy(units, kept, at);
     derived.add(code, at, escapeEnd - at);
+    changed = true;
+    kept = escapeEnd;
     at = escapeEnd - 1;
   }
+  if (changed) derived.copy(units, kept, length);
   return changed;
 };
