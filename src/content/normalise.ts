@@ -41,20 +41,32 @@ const decimalValue = (point: number): number => {
   return value;
 };
 
-/** The folded form of a code point, or `undefined` when it stays as it is. */
+/** `½` is a number of its own, not a part of one; `㎯` (rad∕s2) is a unit. */
+const QUOTIENT = /[\u2044\u2215]/u;
+/** What stands in `⑴`, `⒜`, `⒈`. */
+const ENUMERATED = /^\(?(\d+|.+(?=\)))[.,)]$/u;
+/**
+ * Longer forms are whole words, and up to eighteen characters for one (`ﷺ`): nothing that is spelled with them is looked
+ * for, and a text of them would grow as much.
+ */
+const LONGEST_FOLD = 4;
+const ASCII_SIGN = /[!-~]/u;
+
+/** The folded form of a code point, without the signs around `⑴` and `⒈`, or `undefined` when it stays as it is. */
 const foldPoint = (point: number): string | undefined => {
   const character = String.fromCodePoint(point);
   if (DROPPED.test(character)) return '';
   if (DECIMAL.test(character)) return String(decimalValue(point));
   const compatible = character.normalize('NFKC');
-  if (compatible === character) return undefined;
+  if (compatible === character || QUOTIENT.test(compatible)) return undefined;
+  const bare = ENUMERATED.exec(compatible)?.[1] ?? compatible;
   let folded = '';
-  for (const part of compatible) {
+  for (const part of bare) {
     const code = part.charCodeAt(0);
     const known = part.length === 1 && code > 0x7f ? folds[code] : undefined;
     folded += known !== undefined && known > LOOK_UP ? String.fromCharCode(known) : part;
   }
-  return folded;
+  return folded.length > 1 && (folded.length > LONGEST_FOLD || !ASCII_SIGN.test(folded)) ? undefined : folded;
 };
 
 const foldUnit = (code: number): number => {
@@ -76,11 +88,12 @@ class Builder implements DerivedText {
   /** Begins a text of about `length` characters. */
   begin(length: number): void {
     this.length = 0;
-    this.units = takeUnits(length);
     const size = roomSize(length + 1);
-    if (this.#starts.length >= size) return;
-    this.#starts = new Uint32Array(size);
-    this.#widths = new Uint8Array(size);
+    if (this.#starts.length < size) {
+      this.#widths = new Uint8Array(size);
+      this.#starts = new Uint32Array(size);
+    }
+    this.units = takeUnits(length);
   }
 
   add(code: number, start: number, width: number): void {
@@ -122,7 +135,6 @@ class Builder implements DerivedText {
     this.#widths = new Uint8Array(0);
   }
 
-  /** A character may stand for eighteen others. */
   #grow(): void {
     const size = roomSize(this.length * 2);
     this.units = moved(this.units, new Uint16Array(size + PAD));
@@ -145,8 +157,8 @@ let depth = 0;
 /** Lets `make` write a derived text, and hands it over when `make` says that it is one. */
 const derive = (length: number, make: (derived: Builder) => boolean, found: (derived: DerivedText) => void): void => {
   const derived = (builders[depth] ??= new Builder());
-  depth += 1;
   derived.begin(length);
+  depth += 1;
   try {
     if (!make(derived)) return;
     derived.units.fill(0, derived.length, derived.length + PAD);

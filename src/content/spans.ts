@@ -140,7 +140,7 @@ const rewritten = (text: string, spans: readonly Span[]): string => {
   }
 };
 
-const NOT_ASCII = /[\u0080-\uffff]/u;
+const NOT_ASCII = /[\u0080-\u{10ffff}]/u;
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 const utf16 = new TextDecoder('utf-16le', { ignoreBOM: true });
 

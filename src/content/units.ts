@@ -13,6 +13,7 @@ export const PAD = 32;
 /** Larger arrays are made for one text and forgotten. */
 const KEPT = (1 << 20) + 65_536;
 const rooms: Uint16Array[] = [];
+const NO_UNITS = new Uint16Array(0);
 let depth = 0;
 
 /** The size of the room for so many of anything, so that the next text, a little longer, finds it large enough. */
@@ -25,13 +26,14 @@ export const isKept = (size: number): boolean => size <= KEPT;
 
 /** Room for `length` units and the zeros behind; in use until `giveUnits`. What is in it is not said. */
 export const takeUnits = (length: number): Uint16Array => {
-  const room = rooms[depth];
+  let room = rooms[depth];
+  if (room === undefined || room.length < length + PAD) {
+    room = new Uint16Array(roomSize(length + PAD));
+    if (isKept(room.length)) rooms[depth] = room;
+    else rooms[depth] ??= NO_UNITS;
+  }
   depth += 1;
-  if (room !== undefined && room.length >= length + PAD) return room;
-  const made = new Uint16Array(roomSize(length + PAD));
-  if (isKept(made.length)) rooms[depth - 1] = made;
-  else rooms[depth - 1] ??= new Uint16Array(0);
-  return made;
+  return room;
 };
 
 /** The array that was taken last is free again. */

@@ -192,3 +192,11 @@ test('cycles end, and shared values are masked everywhere', () => {
   expect(result['one']).toEqual({ mail: '[MASKED_EMAIL]' });
   expect(result['two']).toEqual({ mail: '[MASKED_EMAIL]' });
 });
+
+test('letters and digits in bubbles and with signs around are read as bare; fractions, units and whole sentences stay', () => {
+  const scanner = createContentScanner({ pii: 'mask' });
+  expect(scanner.transformText('ssn ⒋⑹⓪-⑧⑨-⑼⑧④⒎ ok').text).toBe('ssn [MASKED_SSN] ok');
+  expect(scanner.transformText('🄟⒜ssword=hunter22x ok').text).toBe('🄟⒜ssword=[REDACTED] ok');
+  for (const text of ['take ½ of 415-55', '46½-89-9847', '9 ㎯ and 12 ㎨', 'ﷺ and ℡ 12', '⒋⑹⓪-⑧⑨ ok'])
+    expect(scanner.transformText(text)).toEqual({ text, findings: [] });
+});
