@@ -54,11 +54,12 @@ const PLACEHOLDER_STARTS = (() => {
   return starts;
 })();
 
-const startsAsPlaceholder = ({ text, units }: Readable, from: number, to: number): boolean => {
+const startsAsPlaceholder = (source: Readable, from: number, to: number): boolean => {
+  const { units } = source;
   const first = units[from] as number;
   const second = units[from + 1] as number;
   if (first < 128 && second < 128 && PLACEHOLDER_STARTS[first * 128 + second] === 0) return false;
-  return PLACEHOLDER.test(text.slice(from, to));
+  return PLACEHOLDER.test(source.text.slice(from, to));
 };
 
 const SCHEME = /^[a-z][a-z0-9+.-]{1,20}:\/\//iu;
@@ -91,14 +92,15 @@ const startsWithDashes = (units: Uint16Array, from: number, to: number): boolean
 const CODE = /^(?:[a-z_$][\w$]*(?:(?:\.|::|->)[a-z_$][\w$]*)+\(?|[\w$.]+\(|new |function\b|async |await |\w+\[)/iu;
 
 /** Only where a sign of code follows the first name: most values end here. */
-const looksLikeCode = ({ text, units }: Readable, from: number, to: number): boolean => {
+const looksLikeCode = (source: Readable, from: number, to: number): boolean => {
+  const { units } = source;
   let at = from;
   while (at < to && ((KINDS[units[at] as number] as number) & WORD) !== 0) at += 1;
   const code = at < to ? (units[at] as number) : 0;
   // $ ( - . : [ and a space; what is not ASCII may fold into a letter
   const sign = code === 36 || code === 40 || code === 45 || code === 46 || code === 58 || code === 91 || code === 32;
-  const isFunction = ((units[from] as number) | 32) === 102 && /^function\b/iu.test(text.slice(from, to));
-  return (sign || code >= 0x80 || isFunction) && CODE.test(text.slice(from, to));
+  const isFunction = ((units[from] as number) | 32) === 102 && /^function\b/iu.test(source.text.slice(from, to));
+  return (sign || code >= 0x80 || isFunction) && CODE.test(source.text.slice(from, to));
 };
 
 /** Words, camelCase and snake_case names, file paths: what stands beside a name and is no secret. */
@@ -276,7 +278,8 @@ for (const sign of '<>(){}') IS_FORBIDDEN[sign.charCodeAt(0)] = 1;
 const DATE_OR_VERSION = /^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|^v?\d+\.\d+(?:\.|$)/u;
 
 /** Long enough, mixed, and with more surprise in it than names and numbers have. */
-export const isRandom = ({ text, units }: Readable, from: number, to: number): boolean => {
+export const isRandom = (source: Readable, from: number, to: number): boolean => {
+  const { units } = source;
   const length = to - from;
   if (length < 10 || length > 4096) return false;
   let kinds = 0;
@@ -292,7 +295,7 @@ export const isRandom = ({ text, units }: Readable, from: number, to: number): b
     kinds |= bits;
     strange |= code;
   }
-  if (strange >= 0x80 && /\s/u.test(text.slice(from, to))) return false;
+  if (strange >= 0x80 && /\s/u.test(source.text.slice(from, to))) return false;
   if (letters === length)
     return (
       length >= 12 && isJumbled(units, from, to) && !hasSequence(units, from, to) && entropyOf(units, from, to) >= 3.1
@@ -303,6 +306,6 @@ export const isRandom = ({ text, units }: Readable, from: number, to: number): b
   if (digits === 0 || (kinds & (LOWER | UPPER)) === 0) return false;
   if (entropyOf(units, from, to) < (length < 18 ? 3 : 3.2)) return false;
   const first = units[from] as number;
-  if ((isDigit(first) || first === 118) && DATE_OR_VERSION.test(text.slice(from, to))) return false;
+  if ((isDigit(first) || first === 118) && DATE_OR_VERSION.test(source.text.slice(from, to))) return false;
   return !hasSequence(units, from, to) && !isCompound(units, from, to);
 };

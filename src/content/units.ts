@@ -92,7 +92,7 @@ const decoder = new TextDecoder('utf-16le', { ignoreBOM: true });
 /** The first `length` units as a text; halves of pairs become U+FFFD. */
 export const textOfUnits = (units: Uint16Array, length: number): string => decoder.decode(units.subarray(0, length));
 
-/** A text, and the same in units. */
+/** A text, and the same in units. The text is asked for where a regular expression needs it: of decoded runs it is made then. */
 export interface Readable {
   readonly text: string;
   readonly units: Uint16Array;
