@@ -41,10 +41,11 @@ const decimalValue = (point: number): number => {
   return value;
 };
 
-/** `½` is a number of its own, not a part of one; `㎯` (rad∕s2) is a unit. */
-const QUOTIENT = /[\u2044\u2215]/u;
-/** What stands in `⑴`, `⒜`, `⒈`. */
-const ENUMERATED = /^\(?(\d+|.+(?=\)))[.,)]$/u;
+/**
+ * Signs of their own, not parts of a number or a word: `½`, units such as `㎯` (rad∕s2), and what stands before the items of a
+ * list, `⑴`, `⒜`: the item begins behind it. (`⒛` is read: it could be the first part of an address.)
+ */
+const APART = /[\u2044\u2215]|^\(.+\)$/u;
 /**
  * Longer forms are whole words, and up to eighteen characters for one (`ﷺ`): nothing that is spelled with them is looked
  * for, and a text of them would grow as much.
@@ -52,16 +53,15 @@ const ENUMERATED = /^\(?(\d+|.+(?=\)))[.,)]$/u;
 const LONGEST_FOLD = 4;
 const ASCII_SIGN = /[!-~]/u;
 
-/** The folded form of a code point, without the signs around `⑴` and `⒈`, or `undefined` when it stays as it is. */
+/** The folded form of a code point, or `undefined` when it stays as it is. */
 const foldPoint = (point: number): string | undefined => {
   const character = String.fromCodePoint(point);
   if (DROPPED.test(character)) return '';
   if (DECIMAL.test(character)) return String(decimalValue(point));
   const compatible = character.normalize('NFKC');
-  if (compatible === character || QUOTIENT.test(compatible)) return undefined;
-  const bare = ENUMERATED.exec(compatible)?.[1] ?? compatible;
+  if (compatible === character || APART.test(compatible)) return undefined;
   let folded = '';
-  for (const part of bare) {
+  for (const part of compatible) {
     const code = part.charCodeAt(0);
     const known = part.length === 1 && code > 0x7f ? folds[code] : undefined;
     folded += known !== undefined && known > LOOK_UP ? String.fromCharCode(known) : part;
@@ -98,7 +98,7 @@ class Builder implements DerivedText {
 
   add(code: number, start: number, width: number): void {
     const { length } = this;
-    if (length === this.#starts.length || length + PAD >= this.units.length) this.#grow();
+    if (!this.#holds(length + 1)) this.#grow(length + 1);
     this.units[length] = code;
     this.#starts[length] = start;
     this.#widths[length] = width;
@@ -107,7 +107,7 @@ class Builder implements DerivedText {
 
   /** What stays as it is. */
   copy(units: Uint16Array, from: number, to: number): void {
-    while (this.length + to - from >= Math.min(this.#starts.length, this.units.length - PAD)) this.#grow();
+    if (!this.#holds(this.length + to - from)) this.#grow(this.length + to - from);
     const [into, starts, widths] = [this.units, this.#starts, this.#widths];
     let { length } = this;
     for (let at = from; at < to; at += 1) {
@@ -135,11 +135,18 @@ class Builder implements DerivedText {
     this.#widths = new Uint8Array(0);
   }
 
-  #grow(): void {
-    const size = roomSize(this.length * 2);
-    this.units = moved(this.units, new Uint16Array(size + PAD));
-    this.#starts = moved(this.#starts, new Uint32Array(size));
-    this.#widths = moved(this.#widths, new Uint8Array(size));
+  #holds(length: number): boolean {
+    return length <= this.#starts.length && length + PAD <= this.units.length;
+  }
+
+  /** Either of the two may be the one that is too small. */
+  #grow(length: number): void {
+    const size = roomSize(length * 2);
+    if (this.#starts.length < size) {
+      this.#starts = moved(this.#starts, new Uint32Array(size));
+      this.#widths = moved(this.#widths, new Uint8Array(size));
+    }
+    if (this.units.length < size + PAD) this.units = moved(this.units, new Uint16Array(size + PAD));
   }
 }
 

@@ -210,6 +210,7 @@ const DISGUISES: readonly string[] = [
   '…',
   '⒇',
   '⒛',
+  '⒐',
   'Ⅷ',
   '℡ ',
   'ﷺ',

@@ -91,3 +91,12 @@ test('many masks are written as few are', () => {
     ),
   );
 });
+
+test('a text that grows as it is folded is read whole, whatever room the texts before it left', () => {
+  const scanner = createContentScanner({ pii: 'mask' });
+  for (const length of [10, 400, 1_000, 9_000, 70_000, 400, 1_200_000, 700]) {
+    const text = `${'…ﬃ'.repeat(length / 2)} ssn ４６０-89-9847`;
+    expect(scanner.scanText(text).at(-1)).toMatchObject({ type: 'SSN', start: text.length - 11, end: text.length });
+    scanner.scanText('plain '.repeat(length));
+  }
+});
