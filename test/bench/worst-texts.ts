@@ -185,6 +185,7 @@ const SECRETS: readonly string[] = [
   'key value=',
   'connection string=',
   'contraseña=aaaa ',
+  'cGFzc3dvcmQ9aHVudGVyMjI=',
 ];
 
 const DISGUISES: readonly string[] = [
