@@ -45,40 +45,42 @@ export const KINDS: Uint16Array = (() => {
   return kinds;
 })();
 
-export const kindAt = (text: string, index: number): number => KINDS[text.charCodeAt(index)] ?? 0;
+/** Of the units of a text, zeros behind them; 0 in front of it. */
+export const kindAt = (units: Uint16Array, index: number): number =>
+  index < 0 ? 0 : (KINDS[units[index] as number] as number);
 
-/** The end of the run of `alphabet` that begins at `from`, at most `limit` characters long. */
-export const runEnd = (text: string, from: number, alphabet: number, limit: number): number => {
-  const last = Math.min(text.length, from + limit);
+/** The end of the run of `alphabet` that begins at `from`. */
+export const runEnd = (units: Uint16Array, from: number, alphabet: number): number => {
   let at = from;
-  while (at < last && ((KINDS[text.charCodeAt(at)] ?? 0) & alphabet) !== 0) at += 1;
+  while (((KINDS[units[at] as number] as number) & alphabet) !== 0) at += 1;
   return at;
 };
 
 /** The start of the run of `alphabet` that ends at `to`, at most `limit` characters long. */
-export const runStart = (text: string, to: number, alphabet: number, limit: number): number => {
+export const runStart = (units: Uint16Array, to: number, alphabet: number, limit: number): number => {
   const first = Math.max(0, to - limit);
   let at = to;
-  while (at > first && ((KINDS[text.charCodeAt(at - 1)] ?? 0) & alphabet) !== 0) at -= 1;
+  while (at > first && ((KINDS[units[at - 1] as number] as number) & alphabet) !== 0) at -= 1;
   return at;
 };
 
 const counts = new Uint32Array(65_536);
+/** `count * log2(count)`: most logarithms that are ever asked for. */
+const LOGARITHMS = Float64Array.from({ length: 4_097 }, (_, count) => (count === 0 ? 0 : count * Math.log2(count)));
+const timesLog = (count: number): number => LOGARITHMS[count] ?? count * Math.log2(count);
 
 /** Shannon entropy in bits per character: low for words and fillers, above 3 for random tokens of 16 and more. */
-export const entropyOf = (text: string, from = 0, to = text.length): number => {
+export const entropyOf = (units: Uint16Array, from: number, to: number): number => {
   const length = to - from;
+  let sum = 0;
   for (let at = from; at < to; at += 1) {
-    const code = text.charCodeAt(at);
+    const code = units[at] as number;
     counts[code] = (counts[code] as number) + 1;
   }
-  let bits = 0;
   for (let at = from; at < to; at += 1) {
-    const code = text.charCodeAt(at);
-    const count = counts[code] as number;
-    if (count === 0) continue;
-    bits -= (count / length) * Math.log2(count / length);
+    const code = units[at] as number;
+    sum += timesLog(counts[code] as number);
     counts[code] = 0;
   }
-  return bits;
+  return (timesLog(length) - sum) / length;
 };

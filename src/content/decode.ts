@@ -1,23 +1,28 @@
 /** Runs of base64, base64url and hexadecimal whose content is text: decoded one level, with the way back. */
 import { BASE64_ANY, EQUALS, HEX, KINDS } from './characters.ts';
 import type { Disguise } from '../model/content.ts';
+import { PAD, giveUnits, takeUnits } from './units.ts';
 
 /** Good until the next run is decoded. */
 export interface DecodedRun {
-  readonly text: string;
+  /** Each byte as the character of its number, zeros behind them. */
+  readonly units: Uint16Array;
+  readonly length: number;
   readonly disguise: Disguise;
-  /** Offsets in the encoded text of what `[start, end)` of `text` was decoded from. */
-  readonly back: (start: number, end: number) => readonly [start: number, end: number];
+  /** Where in the encoded text it begins that byte `index` was decoded from, */
+  readonly startOf: (index: number) => number;
+  /** and where it ends. */
+  readonly endOf: (index: number) => number;
 }
 
 /** Shortest run that is worth decoding: 15 bytes, the shortest secret that has a shape of its own. */
-const SHORTEST = 20;
+export const SHORTEST_RUN = 20;
 /** Bytes looked at before a run is decoded as a whole: pictures and digests are left alone here. */
 const SAMPLE = 24;
 /** Characters of the end of a run that hold as many bytes. */
 const TAIL = 36;
 
-const kind = (text: string, index: number): number => KINDS[text.charCodeAt(index)] ?? 0;
+const kind = (units: Uint16Array, index: number): number => KINDS[units[index] as number] as number;
 
 const SEXTETS = (() => {
   const values = new Int8Array(128).fill(-1);
@@ -28,7 +33,8 @@ const SEXTETS = (() => {
   return values;
 })();
 
-const sextet = (code: number): number => (code < 128 ? (SEXTETS[code] as number) : -1);
+/** Of a character of a run: all of them are ASCII. */
+const sextet = (code: number): number => SEXTETS[code] as number;
 
 const isTextByte = (byte: number): boolean => (byte >= 32 && byte < 127) || byte === 9 || byte === 10 || byte === 13;
 
@@ -44,7 +50,7 @@ const nextOfUtf8 = (byte: number, following: number): number => {
  * Do the first bytes from `from` on look like a text, but for one? Either as UTF-8, or as what is left of one when
  * something else is glued in front. Line breaks between full lines are skipped.
  */
-const looksLikeText = (text: string, from: number, to: number): boolean => {
+const looksLikeText = (units: Uint16Array, from: number, to: number): boolean => {
   let bits = 0;
   let held = 0;
   let seen = 0;
@@ -52,7 +58,7 @@ const looksLikeText = (text: string, from: number, to: number): boolean => {
   let broken = 0;
   let following = 0;
   for (let at = from; at < to && seen < SAMPLE; at += 1) {
-    const value = sextet(text.charCodeAt(at));
+    const value = sextet(units[at] as number);
     if (value === -1) continue;
     bits = ((bits << 6) | value) & 0xffffff;
     held += 6;
@@ -72,28 +78,24 @@ const looksLikeText = (text: string, from: number, to: number): boolean => {
 };
 
 /** Does the run look like a text where it begins, or, with a path or a name glued in front, where it ends? */
-const holdsText = (text: string, from: number, to: number): boolean => {
-  if (looksLikeText(text, from, to)) return true;
+const holdsText = (units: Uint16Array, from: number, to: number): boolean => {
+  if (looksLikeText(units, from, to)) return true;
   const tail = to - from - TAIL;
-  return tail > 0 && looksLikeText(text, from + tail - (tail % 4), to);
+  return tail > 0 && looksLikeText(units, from + tail - (tail % 4), to);
 };
 
-/** Decoded bytes, and the places of the last character of each. */
-interface Room {
-  readonly bytes: Uint8Array;
-  readonly places: Uint32Array;
-}
-const roomOf = (size: number): Room => ({ bytes: new Uint8Array(size), places: new Uint32Array(size) });
-/** Runs that are not longer share one room, unless it is in use: a text may hold very many, and a detector may scan others. */
+/** Where the last character of each decoded byte stands: shared by runs that are not longer, one at a time. */
 const SHARED = 65_536;
-const shared = roomOf(SHARED);
+const shared = new Uint32Array(SHARED);
 let inUse = false;
-const roomFor = (size: number): Room => (size <= SHARED && !inUse ? shared : roomOf(size));
 
-/** Hands a run over, its room kept from others meanwhile. */
-const handOver = (run: DecodedRun, found: (run: DecodedRun) => void): void => {
+type Found = (run: DecodedRun) => void;
+
+/** Hands a run over, its room kept from others meanwhile: a detector may scan other texts. */
+const handOver = (run: DecodedRun, found: Found): void => {
   const before = inUse;
   inUse = true;
+  run.units.fill(0, run.length, run.length + PAD);
   try {
     found(run);
   } finally {
@@ -101,14 +103,15 @@ const handOver = (run: DecodedRun, found: (run: DecodedRun) => void): void => {
   }
 };
 
-const decodeBase64 = (text: string, from: number, to: number): DecodedRun => {
+const decodeBase64 = (units: Uint16Array, from: number, to: number, found: Found): void => {
   const size = Math.ceil(((to - from) * 3) / 4) + 1;
-  const { bytes, places } = roomFor(size);
+  const places = size <= SHARED && !inUse ? shared : new Uint32Array(size);
+  const bytes = takeUnits(size);
   let bits = 0;
   let held = 0;
   let count = 0;
   for (let at = from; at < to; at += 1) {
-    const value = sextet(text.charCodeAt(at));
+    const value = sextet(units[at] as number);
     if (value === -1) continue;
     bits = ((bits << 6) | value) & 0xffffff;
     held += 6;
@@ -118,122 +121,119 @@ const decodeBase64 = (text: string, from: number, to: number): DecodedRun => {
     places[count] = at;
     count += 1;
   }
-  return {
-    text: latin(bytes, count),
-    disguise: 'base64',
-    // A byte ends within the sextet at its place, and begins in the one before.
-    back: (start, end) => [
-      Math.max(from, (places[start] ?? from) - 1),
-      end >= count ? to : (places[end - 1] ?? to) + 1,
-    ],
-  };
-};
-
-const ascii = new TextDecoder('utf-8', { ignoreBOM: true });
-
-/** The first `count` bytes, each as the character of its number. */
-const latin = (bytes: Uint8Array, count: number): string => {
-  let seen = 0;
-  for (let at = 0; at < count; at += 1) seen |= bytes[at] as number;
-  if (seen < 0x80) return ascii.decode(bytes.subarray(0, count));
-  const parts: string[] = [];
-  for (let at = 0; at < count; at += 8_192)
-    parts.push(String.fromCharCode.apply(null, bytes.subarray(at, Math.min(count, at + 8_192)) as unknown as number[]));
-  return parts.join('');
-};
-
-const decodeHex = (text: string, from: number, to: number): DecodedRun | undefined => {
-  const count = (to - from) >> 1;
-  const { bytes } = roomFor(count);
-  let strange = 0;
-  let following = 0;
-  for (let index = 0; index < count; index += 1) {
-    const byte = hexOf(text.charCodeAt(from + index * 2)) * 16 + hexOf(text.charCodeAt(from + index * 2 + 1));
-    bytes[index] = byte;
-    following = nextOfUtf8(byte, following);
-    if (following === -1) {
-      strange += 1;
-      following = 0;
-    }
-    if (index === SAMPLE && strange > SAMPLE * 0.1) return undefined;
+  try {
+    handOver(
+      {
+        units: bytes,
+        length: count,
+        disguise: 'base64',
+        // A byte ends within the sextet at its place, and begins in the one before.
+        startOf: (index) => (index < count ? Math.max(from, (places[index] as number) - 1) : from),
+        endOf: (index) => (index >= count - 1 ? to : (places[index] as number) + 1),
+      },
+      found,
+    );
+  } finally {
+    giveUnits();
   }
-  if (strange > count * 0.1) return undefined;
-  return {
-    text: latin(bytes, count),
-    disguise: 'hex',
-    back: (start, end) => [from + start * 2, from + end * 2],
-  };
+};
+
+const decodeHex = (units: Uint16Array, from: number, to: number, found: Found): void => {
+  const count = (to - from) >> 1;
+  const bytes = takeUnits(count);
+  try {
+    let strange = 0;
+    let following = 0;
+    for (let index = 0; index < count; index += 1) {
+      const byte = hexOf(units[from + index * 2] as number) * 16 + hexOf(units[from + index * 2 + 1] as number);
+      bytes[index] = byte;
+      following = nextOfUtf8(byte, following);
+      if (following === -1) {
+        strange += 1;
+        following = 0;
+      }
+      if (index === SAMPLE && strange > SAMPLE * 0.1) return;
+    }
+    if (strange > count * 0.1) return;
+    handOver(
+      {
+        units: bytes,
+        length: count,
+        disguise: 'hex',
+        startOf: (index) => from + index * 2,
+        endOf: (index) => from + index * 2 + 2,
+      },
+      found,
+    );
+  } finally {
+    giveUnits();
+  }
 };
 
 /** Of a digit or a letter from a to f. */
 const hexOf = (code: number): number => (code <= 57 ? code - 48 : (code | 32) - 87);
 
 /**
- * Every run that decodes to text. The search jumps: in a stretch of `SHORTEST` characters one position tells whether a
+ * Every run that decodes to text. The search jumps: in a stretch of `SHORTEST_RUN` characters one position tells whether a
  * run can cover it, so prose costs a fraction of its length.
  */
-export const eachDecodedRun = (text: string, found: (run: DecodedRun) => void): void => {
-  let at = SHORTEST - 1;
-  while (at < text.length) {
-    if ((kind(text, at) & BASE64_ANY) === 0) {
-      at += SHORTEST;
+export const eachDecodedRun = (units: Uint16Array, length: number, found: Found): void => {
+  let at = SHORTEST_RUN - 1;
+  while (at < length) {
+    if ((kind(units, at) & BASE64_ANY) === 0) {
+      at += SHORTEST_RUN;
       continue;
     }
     let start = at;
-    const floor = at - SHORTEST + 1;
-    while (start > floor && (kind(text, start - 1) & BASE64_ANY) !== 0) start -= 1;
-    if (start > floor || (start > 0 && (kind(text, start - 1) & BASE64_ANY) !== 0 && at - start < SHORTEST - 1)) {
-      at = start + SHORTEST - 1 > at ? start + SHORTEST - 1 : at + SHORTEST;
+    const floor = at - SHORTEST_RUN + 1;
+    while (start > floor && (kind(units, start - 1) & BASE64_ANY) !== 0) start -= 1;
+    if (start > floor || (start > 0 && (kind(units, start - 1) & BASE64_ANY) !== 0 && at - start < SHORTEST_RUN - 1)) {
+      at = start + SHORTEST_RUN - 1 > at ? start + SHORTEST_RUN - 1 : at + SHORTEST_RUN;
       continue;
     }
-    while (start > 0 && (kind(text, start - 1) & BASE64_ANY) !== 0) start -= 1;
-    const end = endOfRun(text, at);
-    decodeRun(text, start, end, found);
-    at = end + SHORTEST;
+    while (start > 0 && (kind(units, start - 1) & BASE64_ANY) !== 0) start -= 1;
+    const end = endOfRun(units, at);
+    decodeRun(units, start, end, found);
+    at = end + SHORTEST_RUN;
   }
 };
 
 /** The end of the run, over line breaks that follow lines of one and the same length (MIME, PEM). */
-const endOfRun = (text: string, from: number): number => {
+const endOfRun = (units: Uint16Array, from: number): number => {
   let at = from;
   for (;;) {
     const lineStart = at;
-    while (at < text.length && (kind(text, at) & BASE64_ANY) !== 0) at += 1;
+    while ((kind(units, at) & BASE64_ANY) !== 0) at += 1;
     let next = at;
-    if (text.charCodeAt(next) === 13) next += 1;
-    if (
-      text.charCodeAt(next) !== 10 ||
-      (at - lineStart < 40 && lineStart !== from) ||
-      (kind(text, next + 1) & BASE64_ANY) === 0
-    )
+    if (units[next] === 13) next += 1;
+    if (units[next] !== 10 || (at - lineStart < 40 && lineStart !== from) || (kind(units, next + 1) & BASE64_ANY) === 0)
       break;
     if (lineStart === from && at - lineStart < 40) break;
     at = next + 1;
   }
-  for (let padding = 0; padding < 2 && (kind(text, at) & EQUALS) !== 0; padding += 1) at += 1;
+  for (let padding = 0; padding < 2 && (kind(units, at) & EQUALS) !== 0; padding += 1) at += 1;
   return at;
 };
 
-const decodeRun = (text: string, start: number, end: number, found: (run: DecodedRun) => void): void => {
+const decodeRun = (units: Uint16Array, start: number, end: number, found: Found): void => {
   // Hexadecimal from some place on: `0x…`, a name glued in front.
-  const hex = hexStart(text, start, end);
+  const hex = hexStart(units, start, end);
   if (end - hex >= 24) {
-    const run = decodeHex(text, hex + ((end - hex) % 2), end);
-    if (run !== undefined) handOver(run, found);
+    decodeHex(units, hex + ((end - hex) % 2), end, found);
     if (hex === start) return;
   }
   // A path or a name may be glued in front, so the run may begin at any of four phases.
   for (let phase = 0; phase < 4; phase += 1) {
-    if (holdsText(text, start + phase, end)) {
-      handOver(decodeBase64(text, start + phase, end), found);
+    if (holdsText(units, start + phase, end)) {
+      decodeBase64(units, start + phase, end, found);
       return;
     }
   }
 };
 
 /** Where the digits and letters of hexadecimal begin that end the run. */
-const hexStart = (text: string, start: number, end: number): number => {
+const hexStart = (units: Uint16Array, start: number, end: number): number => {
   let at = end;
-  while (at > start && (kind(text, at - 1) & HEX) !== 0) at -= 1;
+  while (at > start && (kind(units, at - 1) & HEX) !== 0) at -= 1;
   return at;
 };

@@ -43,10 +43,11 @@ const isTurkish = (d: Digits, at: number): boolean => {
   return d[at] !== 0 && tenth === d[at + 9] && (odd + even + tenth) % 10 === d[at + 10];
 };
 
+const counts = new Uint8Array(10);
 /** German tax id: one digit twice or three times among the first ten, and ISO 7064. */
 const isSteuerId = (d: Digits, at: number): boolean => {
   if (d[at] === 0 || !mod11_10(d, at, 11)) return false;
-  const counts = new Uint8Array(10);
+  counts.fill(0);
   let most = 0;
   for (let index = at; index < at + 10; index += 1) {
     const value = d[index] as number;

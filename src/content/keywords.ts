@@ -5,9 +5,11 @@
 
 const CLASS_BITS = 6;
 const CLASSES = 1 << CLASS_BITS;
+/** Beside the class of a code unit. */
+const IS_DIGIT = 128;
 
 export interface KeywordMachine {
-  /** Class of each ASCII code unit; 0 is "in no keyword". */
+  /** Class of each code unit, 0 for "in no keyword"; and whether it is a digit. */
   readonly classes: Uint8Array;
   /** `next[(state << CLASS_BITS) | class]`. States from `accepting` on end at least one keyword. */
   readonly next: Uint16Array;
@@ -77,6 +79,7 @@ export const compileKeywords = (keywords: readonly string[]): KeywordMachine => 
       next[(node.state << CLASS_BITS) | symbol] = symbol === 0 ? 0 : (target ?? 0);
     }
   }
+  for (let code = 48; code <= 57; code += 1) classes[code] = (classes[code] as number) | IS_DIGIT;
   return {
     classes,
     next,
@@ -87,26 +90,26 @@ export const compileKeywords = (keywords: readonly string[]): KeywordMachine => 
 };
 
 /**
- * Calls `found(keyword index, end offset)` for every occurrence. Returns the highest bits seen in any code unit, so that
- * the caller knows, from the same pass, whether the text is pure ASCII (`< 0x80`).
+ * Calls `found(keyword index, end offset)` for every occurrence in the first `length` units. Returns whether one of them is
+ * a digit: known from the same pass.
  */
 export const eachKeyword = (
   machine: KeywordMachine,
-  text: string,
+  units: Uint16Array,
+  length: number,
   found: (keyword: number, end: number) => void,
-): number => {
+): boolean => {
   const { classes, next, accepting, matches } = machine;
-  const { length } = text;
   let state = 0;
   let seen = 0;
   for (let at = 0; at < length; at += 1) {
-    const code = text.charCodeAt(at);
-    seen |= code;
-    state = next[(state << CLASS_BITS) | (classes[code] as number)] as number;
+    const symbol = classes[units[at] as number] as number;
+    seen |= symbol;
+    state = next[(state << CLASS_BITS) | (symbol & (CLASSES - 1))] as number;
     if (state >= accepting) {
       const ended = matches[state - accepting] as readonly number[];
       for (let index = 0; index < ended.length; index += 1) found(ended[index] as number, at + 1);
     }
   }
-  return seen;
+  return (seen & IS_DIGIT) !== 0;
 };

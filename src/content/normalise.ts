@@ -2,12 +2,16 @@
  * The same text as a reader would see it, with the way back: compatibility forms folded (NFKC), characters without width
  * dropped, letters and digits that look alike made one (after Unicode Technical Standard 39), and escapes undone.
  */
+import { PAD, giveUnits, isKept, roomSize, takeUnits } from './units.ts';
 
-/** A derived text; character `i` of it stands for `[starts[i], ends[i])` of the original. */
+/** A derived text, good as long as the function that it was handed to runs; zeros stand behind its units. */
 export interface DerivedText {
-  readonly text: string;
-  readonly starts: Uint32Array;
-  readonly ends: Uint32Array;
+  readonly units: Uint16Array;
+  readonly length: number;
+  /** Where the original of character `index` begins. */
+  startOf(index: number): number;
+  /** And where it ends. */
+  endOf(index: number): number;
 }
 
 /** Letters of other scripts that are drawn as ASCII letters, in pairs: what is written, what is seen. */
@@ -37,20 +41,32 @@ const decimalValue = (point: number): number => {
   return value;
 };
 
+/**
+ * Signs of their own, not parts of a number or a word: `½`, units such as `㎯` (rad∕s2), and what stands before the items of a
+ * list, `⑴`, `⒜`: the item begins behind it. (`⒛` is read: it could be the first part of an address.)
+ */
+const APART = /[\u2044\u2215]|^\(.+\)$/u;
+/**
+ * Longer forms are whole words, and up to eighteen characters for one (`ﷺ`): nothing that is spelled with them is looked
+ * for, and a text of them would grow as much.
+ */
+const LONGEST_FOLD = 4;
+const ASCII_SIGN = /[!-~]/u;
+
 /** The folded form of a code point, or `undefined` when it stays as it is. */
 const foldPoint = (point: number): string | undefined => {
   const character = String.fromCodePoint(point);
   if (DROPPED.test(character)) return '';
   if (DECIMAL.test(character)) return String(decimalValue(point));
   const compatible = character.normalize('NFKC');
-  if (compatible === character) return undefined;
+  if (compatible === character || APART.test(compatible)) return undefined;
   let folded = '';
   for (const part of compatible) {
     const code = part.charCodeAt(0);
     const known = part.length === 1 && code > 0x7f ? folds[code] : undefined;
     folded += known !== undefined && known > LOOK_UP ? String.fromCharCode(known) : part;
   }
-  return folded;
+  return folded.length > 1 && (folded.length > LONGEST_FOLD || !ASCII_SIGN.test(folded)) ? undefined : folded;
 };
 
 const foldUnit = (code: number): number => {
@@ -62,53 +78,118 @@ const foldUnit = (code: number): number => {
   return (folds[code] = LOOK_UP);
 };
 
-class Builder {
-  #units: Uint16Array;
-  #starts: Uint32Array;
-  #ends: Uint32Array;
-  #length = 0;
+/** A derived text while it is made, and the way back. */
+class Builder implements DerivedText {
+  units: Uint16Array = new Uint16Array(0);
+  length = 0;
+  #starts = new Uint32Array(0);
+  #widths = new Uint8Array(0);
 
-  constructor(capacity: number) {
-    this.#units = new Uint16Array(capacity);
-    this.#starts = new Uint32Array(capacity);
-    this.#ends = new Uint32Array(capacity);
+  /** Begins a text of about `length` characters. */
+  begin(length: number): void {
+    this.length = 0;
+    const size = roomSize(length + 1);
+    if (this.#starts.length < size) {
+      this.#widths = new Uint8Array(size);
+      this.#starts = new Uint32Array(size);
+    }
+    this.units = takeUnits(length);
   }
 
-  add(code: number, start: number, end: number): void {
-    if (this.#length === this.#units.length) this.#grow();
-    this.#units[this.#length] = code;
-    this.#starts[this.#length] = start;
-    this.#ends[this.#length] = end;
-    this.#length += 1;
+  add(code: number, start: number, width: number): void {
+    const { length } = this;
+    if (!this.#holds(length + 1)) this.#grow(length + 1);
+    this.units[length] = code;
+    this.#starts[length] = start;
+    this.#widths[length] = width;
+    this.length = length + 1;
   }
 
-  /** UTF-16 in the byte order of every machine that Node runs on. */
-  done(): DerivedText {
-    const text = new TextDecoder('utf-16le', { ignoreBOM: true }).decode(this.#units.subarray(0, this.#length));
-    return { text, starts: this.#starts, ends: this.#ends };
+  /** What stays as it is. */
+  copy(units: Uint16Array, from: number, to: number): void {
+    if (!this.#holds(this.length + to - from)) this.#grow(this.length + to - from);
+    const [into, starts, widths] = [this.units, this.#starts, this.#widths];
+    let { length } = this;
+    for (let at = from; at < to; at += 1) {
+      into[length] = units[at] as number;
+      starts[length] = at;
+      widths[length] = 1;
+      length += 1;
+    }
+    this.length = length;
   }
 
-  #grow(): void {
-    const wider = <T extends Uint16Array | Uint32Array>(old: T, made: T): T => {
-      made.set(old);
-      return made;
-    };
-    const size = this.#units.length * 2 + 16;
-    this.#units = wider(this.#units, new Uint16Array(size));
-    this.#starts = wider(this.#starts, new Uint32Array(size));
-    this.#ends = wider(this.#ends, new Uint32Array(size));
+  startOf(index: number): number {
+    return this.#starts[index] as number;
+  }
+
+  endOf(index: number): number {
+    return (this.#starts[index] as number) + (this.#widths[index] as number);
+  }
+
+  end(): void {
+    giveUnits();
+    this.units = NO_UNITS;
+    if (isKept(this.#starts.length)) return;
+    this.#starts = new Uint32Array(0);
+    this.#widths = new Uint8Array(0);
+  }
+
+  #holds(length: number): boolean {
+    return length <= this.#starts.length && length + PAD <= this.units.length;
+  }
+
+  /** Either of the two may be the one that is too small. */
+  #grow(length: number): void {
+    const size = roomSize(length * 2);
+    if (this.#starts.length < size) {
+      this.#starts = moved(this.#starts, new Uint32Array(size));
+      this.#widths = moved(this.#widths, new Uint8Array(size));
+    }
+    if (this.units.length < size + PAD) this.units = moved(this.units, new Uint16Array(size + PAD));
   }
 }
 
-/** `undefined` when nothing would change: no disguise that this file knows. */
-export const normaliseText = (text: string): DerivedText | undefined => {
+const NO_UNITS = new Uint16Array(0);
+
+const moved = <T extends Uint8Array | Uint16Array | Uint32Array>(old: T, made: T): T => {
+  made.set(old);
+  return made;
+};
+
+/** One for each derived text that is being read while another is: a detector may scan. */
+const builders: Builder[] = [];
+let depth = 0;
+
+/** Lets `make` write a derived text, and hands it over when `make` says that it is one. */
+const derive = (length: number, make: (derived: Builder) => boolean, found: (derived: DerivedText) => void): void => {
+  const derived = (builders[depth] ??= new Builder());
+  derived.begin(length);
+  depth += 1;
+  try {
+    if (!make(derived)) return;
+    derived.units.fill(0, derived.length, derived.length + PAD);
+    found(derived);
+  } finally {
+    derived.end();
+    depth -= 1;
+  }
+};
+
+/** Hands nothing over when nothing would change: no disguise that this file knows. */
+export const normaliseText = (text: string, units: Uint16Array, found: (derived: DerivedText) => void): void =>
+  derive(text.length, (derived) => normaliseInto(derived, text, units), found);
+
+const normaliseInto = (derived: Builder, text: string, units: Uint16Array): boolean => {
   let changed = false;
   const { length } = text;
-  const derived = new Builder(length);
   for (let at = 0; at < length; at += 1) {
-    const code = text.charCodeAt(at);
+    const code = units[at] as number;
     if (code < 0x80) {
-      derived.add(code, at, at + 1);
+      let end = at + 1;
+      while (end < length && (units[end] as number) < 0x80) end += 1;
+      derived.copy(units, at, end);
+      at = end - 1;
       continue;
     }
     if (code >= 0xd800 && code < 0xdc00 && at + 1 < length) {
@@ -120,14 +201,14 @@ export const normaliseText = (text: string): DerivedText | undefined => {
       }
     }
     const fold = folds[code] || foldUnit(code);
-    if (fold === KEEP) derived.add(code, at, at + 1);
+    if (fold === KEEP) derived.add(code, at, 1);
     else {
       changed = true;
-      if (fold === LOOK_UP) for (const unit of longer.get(code) ?? '') derived.add(unit.charCodeAt(0), at, at + 1);
-      else if (fold !== DROP) derived.add(fold, at, at + 1);
+      if (fold === LOOK_UP) for (const unit of longer.get(code) ?? '') derived.add(unit.charCodeAt(0), at, 1);
+      else if (fold !== DROP) derived.add(fold, at, 1);
     }
   }
-  return changed ? derived.done() : undefined;
+  return changed;
 };
 
 const foldAstral = (derived: Builder, point: number, at: number): boolean => {
@@ -136,55 +217,41 @@ const foldAstral = (derived: Builder, point: number, at: number): boolean => {
     folded = foldPoint(point) ?? String.fromCodePoint(point);
     if (longer.size < 65_536) longer.set(point, folded);
   }
-  for (let unit = 0; unit < folded.length; unit += 1) derived.add(folded.charCodeAt(unit), at, at + 2);
+  for (let unit = 0; unit < folded.length; unit += 1) derived.add(folded.charCodeAt(unit), at, 2);
   return folded !== String.fromCodePoint(point);
 };
 
-const hexAt = (text: string, at: number): number => {
-  const code = text.charCodeAt(at);
+const hexAt = (units: Uint16Array, at: number): number => {
+  const code = units[at] as number;
   if (code >= 48 && code <= 57) return code - 48;
   const letter = code | 32;
   return letter >= 97 && letter <= 102 ? letter - 87 : -1;
 };
 
 /** The ASCII code of two hexadecimal digits at `at`, or -1. */
-const byteAt = (text: string, at: number): number => {
-  const high = hexAt(text, at);
-  const low = hexAt(text, at + 1);
+const byteAt = (units: Uint16Array, at: number): number => {
+  const high = hexAt(units, at);
+  const low = hexAt(units, at + 1);
   return high < 0 || high > 7 || low < 0 ? -1 : high * 16 + low;
 };
 
 const ENTITY = /&#(?:x0{0,4}([0-7]?[0-9a-f])|0{0,4}(\d{2,3}));/iuy;
 
 /** `\\n`, `\\t`, `\\r` end a word, although the letter after the backslash looks like a part of the next. */
-const CONTROLS: Readonly<Record<string, number>> = { n: 10, t: 9, r: 13, '"': 34, "'": 39, '/': 47 };
+const CONTROLS = new Uint8Array(128);
+for (const [letter, code] of Object.entries({ n: 10, t: 9, r: 13, '"': 34, "'": 39, '/': 47 }))
+  CONTROLS[letter.charCodeAt(0)] = code;
 
 let escapeEnd = 0;
 /** The code that the escape at `at` stands for, or -1; leaves its end in `escapeEnd`. */
-const escapeAt = (text: string, at: number): number => {
-  const first = text.charCodeAt(at);
+const escapeAt = (text: string, units: Uint16Array, at: number): number => {
+  const first = units[at];
   if (first === 37) {
     escapeEnd = at + 3;
-    return byteAt(text, at + 1);
+    return byteAt(units, at + 1);
   }
-  if (first === 92) {
-    // Texts that were quoted twice and more carry several backslashes for one.
-    let sign = at + 1;
-    while (sign < at + 8 && text.charCodeAt(sign) === 92) sign += 1;
-    const plain = CONTROLS[text.charAt(sign)];
-    if (plain !== undefined) {
-      escapeEnd = sign + 1;
-      return plain;
-    }
-    if (text.charCodeAt(sign) === 120) {
-      escapeEnd = sign + 3;
-      return byteAt(text, sign + 1);
-    }
-    if (!text.startsWith('u00', sign)) return -1;
-    escapeEnd = sign + 5;
-    return byteAt(text, sign + 3);
-  }
-  if (first !== 38 || text.charCodeAt(at + 1) !== 35) return -1;
+  if (first === 92) return backslashAt(units, at);
+  if (first !== 38 || units[at + 1] !== 35) return -1;
   ENTITY.lastIndex = at;
   const entity = ENTITY.exec(text);
   if (entity === null) return -1;
@@ -193,24 +260,49 @@ const escapeAt = (text: string, at: number): number => {
   return code < 0x80 ? code : -1;
 };
 
+const backslashAt = (units: Uint16Array, at: number): number => {
+  // Texts that were quoted twice and more carry several backslashes for one.
+  let sign = at + 1;
+  while (sign < at + 8 && units[sign] === 92) sign += 1;
+  const letter = units[sign] as number;
+  const plain = letter < 128 ? (CONTROLS[letter] as number) : 0;
+  if (plain !== 0) {
+    escapeEnd = sign + 1;
+    return plain;
+  }
+  if (letter === 120) {
+    escapeEnd = sign + 3;
+    return byteAt(units, sign + 1);
+  }
+  // u00
+  if (letter !== 117 || units[sign + 1] !== 48 || units[sign + 2] !== 48) return -1;
+  escapeEnd = sign + 5;
+  return byteAt(units, sign + 3);
+};
+
 /**
  * `%40`, `\\u0040`, `\\x40`, `&#64;`, `&#x40;`: one level undone; only ASCII, where everything we look for lives.
- * `undefined` when nothing is escaped.
+ * Hands nothing over when nothing is escaped.
  */
-export const undoEscapes = (text: string): DerivedText | undefined => {
-  let derived: Builder | undefined;
-  for (let at = 0; at < text.length; at += 1) {
-    const code = escapeAt(text, at);
-    if (code === -1) {
-      derived?.add(text.charCodeAt(at), at, at + 1);
-      continue;
-    }
-    if (derived === undefined) {
-      derived = new Builder(text.length);
-      for (let before = 0; before < at; before += 1) derived.add(text.charCodeAt(before), before, before + 1);
-    }
-    derived.add(code, at, escapeEnd);
+export const undoEscapes = (text: string, units: Uint16Array, found: (derived: DerivedText) => void): void =>
+  derive(text.length, (derived) => undoInto(derived, text, units), found);
+
+const undoInto = (derived: Builder, text: string, units: Uint16Array): boolean => {
+  let changed = false;
+  const { length } = text;
+  let kept = 0;
+  for (let at = 0; at < length; at += 1) {
+    const unit = units[at] as number;
+    // % \ &
+    if (unit !== 37 && unit !== 92 && unit !== 38) continue;
+    const code = escapeAt(text, units, at);
+    if (code === -1) continue;
+    derived.copy(units, kept, at);
+    derived.add(code, at, escapeEnd - at);
+    changed = true;
+    kept = escapeEnd;
     at = escapeEnd - 1;
   }
-  return derived?.done();
+  if (changed) derived.copy(units, kept, length);
+  return changed;
 };

@@ -3,6 +3,7 @@
  * read into one set of arrays that is used again for the next: texts that are dense in numbers make no garbage.
  */
 import { DIGIT, KINDS, UPPER } from './characters.ts';
+import type { TextView } from './text-view.ts';
 
 /** Longest chain looked at as a whole; a longer one is cut, and its groups are looked at in the next. */
 const LONGEST_CHAIN = 24;
@@ -45,6 +46,30 @@ for (const gap of [' ', '-', '.', '/', '\u00A0', '\u2010', '\u2011', '\u2012', '
   DIALLED[gapNumber(gap)] = 1;
 for (const gap of ['(', ' (', '-(', ' - ']) DIALLED[gapNumber(gap)] = 1;
 
+/** Widths of groups are put side by side into one number, the first in the lowest bits: so many of so many bits. */
+const PACKED = 6;
+const WIDTH_BITS = 5;
+const WIDEST_PACKED = 31;
+const ALL_PACKED = (1 << (PACKED * WIDTH_BITS)) - 1;
+
+/** The widths of some groups, at most seven, to be compared at once. */
+export interface Shape {
+  readonly groups: number;
+  readonly packed: number;
+  readonly mask: number;
+  readonly seventh: number;
+}
+
+export const shapeOf = (widths: readonly number[]): Shape => {
+  const first = widths.slice(0, PACKED);
+  return {
+    groups: widths.length,
+    packed: first.reduce((sum, width, at) => sum | (width << (at * WIDTH_BITS)), 0),
+    mask: first.reduce((sum, _, at) => sum | (WIDEST_PACKED << (at * WIDTH_BITS)), 0),
+    seventh: widths[PACKED] ?? 0,
+  };
+};
+
 const UNKNOWN = 0;
 const YES = 1;
 const NO = 2;
@@ -62,11 +87,14 @@ export class NumberChain {
   readonly digits = new Uint8Array(LONGEST_CHAIN * WIDEST);
   /** Digits that are dialled of some groups: room for one telephone number. */
   readonly dialled = new Uint8Array(LONGEST_CHAIN);
+  /** The widths of the groups from this one on, as in `Shape`. */
+  readonly #packed = new Int32Array(LONGEST_CHAIN);
+  /** How many groups from this one on have one and the same sign between them. */
+  readonly #alike = new Int32Array(LONGEST_CHAIN);
   #follows = UNKNOWN;
 
   /** Reads the chain whose first digit is at `start`. Returns how many digits it has. */
-  read(text: string, start: number): number {
-    const { length } = text;
+  read(units: Uint16Array, start: number): number {
     const { digits } = this;
     let at = start;
     let gap = 0;
@@ -76,8 +104,8 @@ export class NumberChain {
     for (;;) {
       const from = at;
       this.firsts[count] = kept;
-      for (; at < length; at += 1) {
-        const value = text.charCodeAt(at) - 48;
+      for (; ; at += 1) {
+        const value = (units[at] as number) - 48;
         if (value < 0 || value > 9) break;
         if (at - from < WIDEST) {
           digits[kept] = value;
@@ -90,22 +118,23 @@ export class NumberChain {
       this.gaps[count] = gap;
       total += at - from;
       count += 1;
-      if (count === LONGEST_CHAIN || at === length) break;
+      if (count === LONGEST_CHAIN) break;
       gap = 0;
       let next = at;
-      let code = text.charCodeAt(next);
+      let code = units[next] as number;
       for (let shift = 0; shift < 12; shift += 4) {
         const sign = gapOf(code);
         if (sign === 0) break;
         gap |= sign << shift;
         next += 1;
-        code = text.charCodeAt(next);
+        code = units[next] as number;
       }
       if (gap === 0 || !(code >= 48 && code <= 57)) break;
       at = next;
     }
     this.firsts[count] = kept;
     this.count = count;
+    this.#pack();
     this.#follows = UNKNOWN;
     return total;
   }
@@ -133,24 +162,32 @@ export class NumberChain {
     return count;
   }
 
-  /** Do the groups from `from` on have these widths, with one and the same separator out of `gaps` (bits `1 << gap`)? */
-  hasShape(from: number, shape: readonly number[], gaps: number): boolean {
-    const groups = shape.length;
-    if (from + groups > this.count) return false;
-    if ((this.widths[from] as number) !== (shape[0] as number)) return false;
+  /** Do the groups from `from` on have this shape, with one and the same separator out of `gaps` (bits `1 << gap`)? */
+  hasShape(from: number, shape: Shape, gaps: number): boolean {
+    const { groups } = shape;
+    if (((this.#packed[from] as number) & shape.mask) !== shape.packed) return false;
     if (groups === 1) return true;
-    const separator = this.gaps[from + 1] as number;
-    if (separator > 15 || (gaps & (1 << separator)) === 0) return false;
-    for (let index = 1; index < groups; index += 1) {
-      if ((this.widths[from + index] as number) !== (shape[index] as number)) return false;
-      if ((this.gaps[from + index] as number) !== separator) return false;
+    if ((this.#alike[from] as number) < groups || (gaps & (1 << (this.gaps[from + 1] as number))) === 0) return false;
+    return groups <= PACKED || (this.widths[from + PACKED] as number) === shape.seventh;
+  }
+
+  /** Widths and gaps in a row, read from the last group to the first. */
+  #pack(): void {
+    let packed = 0;
+    let alike = 1;
+    for (let index = this.count - 1; index >= 0; index -= 1) {
+      packed = ((packed << WIDTH_BITS) | Math.min(this.widths[index] as number, WIDEST_PACKED)) & ALL_PACKED;
+      this.#packed[index] = packed;
+      const gap = index + 1 < this.count ? (this.gaps[index + 1] as number) : 0;
+      if (gap === 0 || gap > 15) alike = 1;
+      else alike = index + 2 < this.count && this.gaps[index + 2] === gap ? alike + 1 : 2;
+      this.#alike[index] = alike;
     }
-    return true;
   }
 
   /** Does the chain go on after a code of letters and digits (`DE89 0044 …`, `GB29 NWBK 6016 …`)? */
-  followsCode(text: string): boolean {
-    if (this.#follows === UNKNOWN) this.#follows = followsCode(text, this.starts[0] as number) ? YES : NO;
+  followsCode(view: TextView): boolean {
+    if (this.#follows === UNKNOWN) this.#follows = followsCode(view, this.starts[0] as number) ? YES : NO;
     return this.#follows === YES;
   }
 }
@@ -161,8 +198,8 @@ export const gapBits = (gaps: string): number =>
 
 const CODE = /(?:\b[A-Z]{2}\d{2}(?: [A-Z]{4})?|[A-Z]\d+|\d[A-Z]+)$/u;
 
-const followsCode = (text: string, start: number): boolean =>
+const followsCode = (view: TextView, start: number): boolean =>
   start > 1 &&
-  text.charCodeAt(start - 1) === 32 &&
-  ((KINDS[text.charCodeAt(start - 2)] as number) & (DIGIT | UPPER)) !== 0 &&
-  CODE.test(text.slice(Math.max(0, start - 12), start - 1));
+  view.units[start - 1] === 32 &&
+  ((KINDS[view.units[start - 2] as number] as number) & (DIGIT | UPPER)) !== 0 &&
+  CODE.test(view.text.slice(Math.max(0, start - 12), start - 1));

@@ -1,6 +1,6 @@
 /** Payment cards and US social security numbers. */
 import { isRepeated, luhn, numberOf, type Digits } from './checksums.ts';
-import { gapBits, type NumberChain } from './number-chains.ts';
+import { gapBits, shapeOf, type NumberChain, type Shape } from './number-chains.ts';
 import { TOPIC } from './pii-context.ts';
 import type { TextView } from './text-view.ts';
 
@@ -41,7 +41,7 @@ const isChecked = (digits: Digits, from: number, length: number): boolean =>
   luhn(digits, from, length) && !isRepeated(digits, from, length);
 
 /** How cards are printed: one run, or groups with the same space or dash between them. */
-const CARD_SHAPES: readonly (readonly number[])[] = [
+const CARD_SHAPES = [
   [4, 4, 4, 4],
   [4, 6, 5],
   [4, 6, 4],
@@ -50,7 +50,7 @@ const CARD_SHAPES: readonly (readonly number[])[] = [
   [4, 4, 4, 1],
   [6, 13],
   [4, 4, 4, 3],
-];
+].map((widths) => ({ shape: shapeOf(widths), length: widths.reduce((sum, width) => sum + width, 0) }));
 const CARD_GAPS = gapBits(' -.\u00A0');
 
 const emitCard = (view: TextView, chain: NumberChain, from: number, count: number, score: number): number => {
@@ -76,12 +76,11 @@ export const matchCard = (view: TextView, chain: NumberChain, from: number): num
   if (width !== 4 && width !== 6) return 0;
   const second = chain.width(from + 1);
   if (second !== 4 && second !== 6 && second !== 13) return 0;
-  for (const shape of CARD_SHAPES) {
+  for (let index = 0; index < CARD_SHAPES.length; index += 1) {
+    const { shape, length } = CARD_SHAPES[index] as (typeof CARD_SHAPES)[number];
     if (!chain.hasShape(from, shape, CARD_GAPS)) continue;
-    let length = 0;
-    for (const part of shape) length += part;
     if (isIssued(digits, first, length) && isChecked(digits, first, length))
-      return emitCard(view, chain, from, shape.length, 0.92);
+      return emitCard(view, chain, from, shape.groups, 0.92);
   }
   return 0;
 };
@@ -98,7 +97,7 @@ const isSsn = (digits: Digits, from: number): boolean => {
   return !NO_SSN.has(number) && !isRepeated(digits, from, 9);
 };
 
-const SSN_SHAPES: readonly (readonly number[])[] = [[3, 2, 4], [9], [3, 6], [5, 4]];
+const SSN_SHAPES = [[3, 2, 4], [9], [3, 6], [5, 4]].map(shapeOf);
 const SSN_GAPS = gapBits(' -.');
 
 /** Returns how many groups were taken. */
@@ -106,9 +105,10 @@ export const matchSsn = (view: TextView, chain: NumberChain, from: number): numb
   const width = chain.widths[from] as number;
   if (width !== 9 && (width !== 3 || (chain.width(from + 1) | 4) !== 6) && (width !== 5 || chain.width(from + 1) !== 4))
     return 0;
-  for (const shape of SSN_SHAPES) {
+  for (let index = 0; index < SSN_SHAPES.length; index += 1) {
+    const shape = SSN_SHAPES[index] as Shape;
     if (!chain.hasShape(from, shape, SSN_GAPS)) continue;
-    const groups = shape.length;
+    const { groups } = shape;
     if (!isSsn(chain.digits, chain.firsts[from] as number)) return 0;
     const start = chain.starts[from] as number;
     const end = chain.ends[from + groups - 1] as number;

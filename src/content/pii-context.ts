@@ -194,19 +194,19 @@ export const TOPIC_WORDS: Readonly<Record<Topic, readonly string[]>> = {
   crypto: ['wallet', 'btc', 'bitcoin', 'crypto', 'eth', 'ethereum'],
 };
 
-const kind = (text: string, index: number): number => KINDS[text.charCodeAt(index)] ?? 0;
+const kind = (units: Uint16Array, index: number): number => KINDS[units[index] as number] as number;
 
 /** Is `start…end` a word of its own? */
-export const isWord = (text: string, start: number, end: number): boolean => {
-  const before = start === 0 ? 0 : kind(text, start - 1);
-  const first = kind(text, start);
+export const isWord = (units: Uint16Array, start: number, end: number): boolean => {
+  const before = start === 0 ? 0 : kind(units, start - 1);
+  const first = kind(units, start);
   if ((before & UPPER) !== 0 && (first & UPPER) !== 0) return false;
   if ((before & LOWER) !== 0 && (first & UPPER) === 0) return false;
   if ((before & UPPER) !== 0 && (first & LOWER) !== 0) return false;
   let after = end;
-  if (text[after] === 's' || text[after] === 'S') after += 1;
-  const next = kind(text, after);
-  const last = kind(text, end - 1);
+  if (units[after] === 115 || units[after] === 83) after += 1;
+  const next = kind(units, after);
+  const last = kind(units, end - 1);
   return (next & ALNUM & ~1) === 0 || ((next & UPPER) !== 0 && (last & LOWER) !== 0);
 };
 

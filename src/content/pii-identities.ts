@@ -2,12 +2,12 @@
 import { ALNUM, DASH, DIGIT, KINDS, LOWER, SPACE, UNDERSCORE, UPPER } from './characters.ts';
 import { digitsOf, mod97Step } from './checksums.ts';
 import { DIGIT_RULES, isCpf, type DigitRule } from './identity-numbers.ts';
-import { TOKEN_RULES, isHetu, type Rule, type TokenRule } from './identity-rules.ts';
-import { DASH_GAP, gapBits, type NumberChain } from './number-chains.ts';
+import { DAYS, TOKEN_RULES, isHetu, type Rule, type TokenRule } from './identity-rules.ts';
+import { DASH_GAP, gapBits, shapeOf, type NumberChain, type Shape } from './number-chains.ts';
 import { TOPIC, topicBits } from './pii-context.ts';
 import type { TextView } from './text-view.ts';
 
-const kind = (text: string, index: number): number => KINDS[text.charCodeAt(index)] ?? 0;
+const kind = (units: Uint16Array, index: number): number => KINDS[units[index] as number] as number;
 
 const emit = (view: TextView, start: number, end: number, type: string, rule: string, score: number): true => {
   view.emit({ start, end, kind: 'pii', type, rule, score });
@@ -15,27 +15,27 @@ const emit = (view: TextView, start: number, end: number, type: string, rule: st
 };
 
 /** Two letters in either case as one number. */
-const countryOf = (text: string, at: number): number =>
-  ((text.charCodeAt(at) & 31) << 5) | (text.charCodeAt(at + 1) & 31);
+const countryOf = (units: Uint16Array, at: number): number =>
+  (((units[at] as number) & 31) << 5) | ((units[at + 1] as number) & 31);
 
 /** Lengths of the IBAN registry (SWIFT, release 99). */
 const IBAN_LENGTHS: ReadonlyMap<number, number> = new Map(
   'AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 DK18 DO28 EE20 EG29 ES24 FI18 FK18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HN28 HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30 KW30 KZ20 LB28 LC32 LI21 LT20 LU20 LV21 LY25 MC27 MD24 ME22 MK19 MN20 MR27 MT31 MU30 NI28 NL18 NO15 OM23 PK24 PL28 PS29 PT25 QA29 RO24 RS22 RU33 SA24 SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 YE30'
     .split(' ')
-    .map((entry) => [countryOf(entry, 0), Number(entry.slice(2))] as const),
+    .map((entry) => [((entry.charCodeAt(0) & 31) << 5) | (entry.charCodeAt(1) & 31), Number(entry.slice(2))] as const),
 );
 
 /** ISO 13616: country, two check digits, and as many characters as that country has; spaces and dashes between groups. */
 const matchIban = (view: TextView, start: number): boolean => {
-  const { text } = view;
-  const length = IBAN_LENGTHS.get(countryOf(text, start));
+  const { units } = view;
+  const length = IBAN_LENGTHS.get(countryOf(units, start));
   if (length === undefined) return false;
   let rest = 0;
   let count = 0;
   let at = start;
   let before = 0;
-  for (; count < length && at < text.length; at += 1) {
-    const code = text.charCodeAt(at);
+  for (; count < length; at += 1) {
+    const code = units[at] as number;
     const now = (KINDS[code] as number) & ALNUM;
     if (now !== 0) {
       if (count >= 4) rest = mod97Step(rest, code);
@@ -43,8 +43,8 @@ const matchIban = (view: TextView, start: number): boolean => {
     } else if (count < 4 || (code !== 32 && code !== 45 && code !== 160) || before === 0) break;
     before = now;
   }
-  if (count !== length || (kind(text, at) & ALNUM) !== 0) return false;
-  for (let index = start; index < start + 4; index += 1) rest = mod97Step(rest, text.charCodeAt(index));
+  if (count !== length || (kind(units, at) & ALNUM) !== 0) return false;
+  for (let index = start; index < start + 4; index += 1) rest = mod97Step(rest, units[index] as number);
   return rest === 1 && emit(view, start, at, 'IBAN', 'iban-mod97', 0.95);
 };
 
@@ -54,17 +54,17 @@ const LONGEST_DASHED = 20;
 
 /** A token of letters and digits around a digit. Returns where the search goes on. */
 export const matchIdentityToken = (view: TextView, start: number, end: number): number => {
-  const { text, topics } = view;
+  const { units, topics } = view;
   if (end - start > LONGEST_TOKEN + 8) return end;
-  if (text.charCodeAt(end) === 45) {
+  if (units[end] === 45) {
     const dashed = view.dashedEnd(start);
     if (dashed - start <= LONGEST_DASHED && matchToken(view, start, dashed)) return dashed;
   }
   const letters = LOWER | UPPER;
   if (
-    (kind(text, start) & letters) !== 0 &&
-    (kind(text, start + 1) & letters) !== 0 &&
-    (kind(text, start + 2) & kind(text, start + 3) & DIGIT) !== 0 &&
+    (kind(units, start) & letters) !== 0 &&
+    (kind(units, start + 1) & letters) !== 0 &&
+    (kind(units, start + 2) & kind(units, start + 3) & DIGIT) !== 0 &&
     matchIban(view, start)
   )
     return end;
@@ -72,7 +72,7 @@ export const matchIdentityToken = (view: TextView, start: number, end: number): 
   const length = end - start;
   if (length < 6 || length > 19 || !topics.isAny(SPOKEN_TOKENS)) return end;
   let digits = 0;
-  for (let at = start; at < end; at += 1) digits += kind(text, at) & DIGIT;
+  for (let at = start; at < end; at += 1) digits += kind(units, at) & DIGIT;
   if (digits < 4) return end;
   if (length <= 12 && topics.near(TOPIC.passport, start, end, 40, 24)) {
     emit(view, start, end, 'PASSPORT', 'passport-context', 0.75);
@@ -108,17 +108,23 @@ const TOKENS_BY_LENGTH: readonly (readonly Shaped[])[] = Array.from({ length: LO
 );
 const SIX_DIGITS = 0b11_1111;
 
+const twoDigits = (units: Uint16Array, at: number): number =>
+  ((units[at] as number) - 48) * 10 + (units[at + 1] as number) - 48;
+/** A day and a month, two digits each. */
+const isDay = (units: Uint16Array, at: number): boolean =>
+  twoDigits(units, at) >= 1 && twoDigits(units, at) <= (DAYS[twoDigits(units, at + 2) - 1] ?? 0);
+
 const matchToken = (view: TextView, start: number, end: number): boolean => {
-  const { text } = view;
+  const { units } = view;
   const length = end - start;
   if (length < 9 || length > LONGEST_TOKEN) return false;
-  if (start > 0 && (kind(text, start - 1) & (ALNUM | UNDERSCORE)) !== 0) return false;
-  if ((kind(text, end) & (ALNUM | UNDERSCORE)) !== 0) return false;
+  if (start > 0 && (kind(units, start - 1) & (ALNUM | UNDERSCORE)) !== 0) return false;
+  if ((kind(units, end) & (ALNUM | UNDERSCORE)) !== 0) return false;
   let digits = 0;
   let letters = 0;
   let count = 0;
   for (let at = start; at < end; at += 1) {
-    const bits = kind(text, at);
+    const bits = kind(units, at);
     if ((bits & ALNUM) === 0) continue;
     if (count < 32) {
       if ((bits & DIGIT) !== 0) digits |= 1 << count;
@@ -129,15 +135,15 @@ const matchToken = (view: TextView, start: number, end: number): boolean => {
   for (const shaped of TOKENS_BY_LENGTH[count] as readonly Shaped[]) {
     if ((shaped.digits & letters) !== 0 || (shaped.letters & digits) !== 0) continue;
     const { rule } = shaped;
-    const token = text.slice(start, end);
+    const token = view.text.slice(start, end);
     const compact = count === length ? token : token.replaceAll('-', '');
     const subject = rule.type === 'CRYPTO_ADDRESS' ? compact : compact.toUpperCase();
     if (rule.pattern.test(subject) && rule.proves(subject) && spokenOf(view, rule, start, end)) {
       return emit(view, start, end, rule.type, rule.rule, 0.8);
     }
   }
-  if (length === 11 && (digits & SIX_DIGITS) === SIX_DIGITS) {
-    const upper = text.slice(start, end).toUpperCase();
+  if (length === 11 && (digits & SIX_DIGITS) === SIX_DIGITS && isDay(units, start)) {
+    const upper = view.text.slice(start, end).toUpperCase();
     if (/^\d{6}[-+A-FU-Y]\d{3}[0-9A-Y]$/u.test(upper) && isHetu(upper))
       return emit(view, start, end, 'NATIONAL_ID', 'fi-hetu', 0.85);
   }
@@ -146,7 +152,7 @@ const matchToken = (view: TextView, start: number, end: number): boolean => {
 
 /** Rules that stand for the same groups, one after the other. */
 interface Grouped {
-  readonly shape: readonly number[];
+  readonly shape: Shape;
   readonly gaps: number;
   readonly rules: (DigitRule & { readonly topics: number })[];
 }
@@ -159,9 +165,9 @@ const grouped = (rules: readonly DigitRule[]): readonly Grouped[] => {
     const gaps = gapBits(rule.gaps ?? ' -.\u00A0');
     const asked = { ...rule, topics: topicBits(rule.needs ?? []) };
     const last = groups.at(-1);
-    if (last !== undefined && last.gaps === gaps && last.shape.join('-') === rule.shape.join('-'))
+    if (last !== undefined && last.gaps === gaps && last.rules[0]?.shape.join('-') === rule.shape.join('-'))
       last.rules.push(asked);
-    else groups.push({ shape: rule.shape, gaps, rules: [asked] });
+    else groups.push({ shape: shapeOf(rule.shape), gaps, rules: [asked] });
   }
   return groups;
 };
@@ -179,11 +185,11 @@ const RULES_BY_SHAPE: readonly (readonly Grouped[])[] = Array.from({ length: (WI
 
 /** Groups of digits alone; returns how many groups were taken. */
 export const matchIdentityDigits = (view: TextView, chain: NumberChain, from: number): number => {
-  const { text, topics } = view;
+  const { units, topics } = view;
   const start = chain.starts[from] as number;
   const end = chain.ends[from] as number;
   const width = end - start;
-  if ((kind(text, end) & (ALNUM | DASH)) !== 0) {
+  if ((kind(units, end) & (ALNUM | DASH)) !== 0) {
     const dashed = view.dashedEnd(start);
     // Without a letter only two are tokens: the Finnish one, and the Chinese one of eighteen digits.
     const lettered = dashed > chain.end() || dashed - start >= 18 || (width === 6 && dashed - start === 11);
@@ -196,8 +202,8 @@ export const matchIdentityDigits = (view: TextView, chain: NumberChain, from: nu
     for (let index = 0; index < rules.length; index += 1) {
       const group = rules[index] as Grouped;
       if (!chain.hasShape(from, group.shape, group.gaps)) continue;
-      if (text.charCodeAt(start - 1) === 46 || chain.followsCode(text)) break;
-      if (proveGroups(view, chain, from, group)) return group.shape.length;
+      if (units[start - 1] === 46 || chain.followsCode(view)) break;
+      if (proveGroups(view, chain, from, group)) return group.shape.groups;
     }
   }
   const shaped = matchShaped(view, start, end);
@@ -211,8 +217,8 @@ export const matchIdentityDigits = (view: TextView, chain: NumberChain, from: nu
 
 const proveGroups = (view: TextView, chain: NumberChain, from: number, { shape, rules }: Grouped): boolean => {
   const start = chain.starts[from] as number;
-  const end = chain.ends[from + shape.length - 1] as number;
-  if ((kind(view.text, end) & ALNUM) !== 0 || view.topics.near(TOPIC.phone, start, end, 24)) return false;
+  const end = chain.ends[from + shape.groups - 1] as number;
+  if ((kind(view.units, end) & ALNUM) !== 0 || view.topics.near(TOPIC.phone, start, end, 24)) return false;
   const first = chain.firsts[from] as number;
   for (let index = 0; index < rules.length; index += 1) {
     const rule = rules[index] as Grouped['rules'][number];
@@ -242,17 +248,17 @@ const CPF = /\d{3}\.\d{3}\.\d{3}-\d\d(?!\d)/uy;
 
 /** The end of such a number, or -1. */
 const matchShaped = (view: TextView, start: number, end: number): number => {
-  const { text } = view;
+  const { units } = view;
   if (end - start === 2) {
-    if (text.charCodeAt(start - 1) !== 32 || start < 3 || (kind(text, start - 2) & UPPER) === 0) return -1;
+    if (units[start - 1] !== 32 || start < 3 || (kind(units, start - 2) & UPPER) === 0) return -1;
     NINO.lastIndex = start - 3;
-    if (!NINO.test(text)) return -1;
+    if (!NINO.test(view.text)) return -1;
     emit(view, start - 3, start + 10, 'NATIONAL_ID', 'uk-nino', 0.85);
     return start + 10;
   }
-  if (end - start === 3 && text.charCodeAt(end) === 46 && text.charCodeAt(end + 8) === 45) {
+  if (end - start === 3 && units[end] === 46 && units[end + 8] === 45) {
     CPF.lastIndex = start;
-    if (CPF.test(text) && isCpf(digitsOf(text.slice(start, start + 14)), 0)) {
+    if (CPF.test(view.text) && isCpf(digitsOf(view.text.slice(start, start + 14)), 0)) {
       emit(view, start, start + 14, 'NATIONAL_ID', 'br-cpf', 0.85);
       return start + 14;
     }
@@ -269,9 +275,9 @@ const DATE = new RegExp(
 /** How far behind the word the date may stand. */
 const BIRTH_WINDOW = 40;
 
-const hasDigit = (text: string, from: number, end: number): boolean => {
-  for (let at = from; at < end && at < text.length; at += 1) {
-    const code = text.charCodeAt(at);
+const hasDigit = (units: Uint16Array, from: number, end: number): boolean => {
+  for (let at = from; at < end; at += 1) {
+    const code = units[at] as number;
     if (code >= 48 && code <= 57) return true;
   }
   return false;
@@ -279,13 +285,13 @@ const hasDigit = (text: string, from: number, end: number): boolean => {
 
 /** A word about birth ends at `end`: the next date is a date of birth. */
 export const matchBirth = (view: TextView, end: number): void => {
-  if (end < view.birthUntil || !hasDigit(view.text, end, end + BIRTH_WINDOW)) return;
+  if (end < view.birthUntil || !hasDigit(view.units, end, end + BIRTH_WINDOW)) return;
   const ahead = view.text.slice(end, end + BIRTH_WINDOW);
   const date = DATE.exec(ahead);
   if (date === null) return;
   const start = end + date.index;
   const to = start + date[0].length;
-  if ((kind(view.text, to) & DIGIT) !== 0 || (kind(view.text, start - 1) & (DIGIT | SPACE)) === DIGIT) return;
+  if ((kind(view.units, to) & DIGIT) !== 0 || (kind(view.units, start - 1) & (DIGIT | SPACE)) === DIGIT) return;
   view.birthUntil = to;
   emit(view, start, to, 'DATE_OF_BIRTH', 'birth-context', 0.8);
 };

@@ -14,7 +14,7 @@ import type { TextView } from './text-view.ts';
 const shared = new NumberChain();
 let inUse = false;
 
-const kind = (text: string, index: number): number => KINDS[text.charCodeAt(index)] ?? 0;
+const kind = (units: Uint16Array, index: number): number => KINDS[units[index] as number] as number;
 
 /** Walks all digits of the text. */
 export const matchNumbers = (view: TextView): void => {
@@ -31,25 +31,25 @@ export const matchNumbers = (view: TextView): void => {
 };
 
 const walkDigits = (view: TextView, chain: NumberChain): void => {
-  const { text } = view;
-  const { length } = text;
+  const { units } = view;
+  const { length } = view;
   for (let at = 0; at < length; at += 1) {
-    const code = text.charCodeAt(at);
+    const code = units[at] as number;
     if (code < 48 || code > 57) continue;
     let tokenStart = at;
     const least = at - 24;
-    while (tokenStart > 0 && tokenStart > least && (kind(text, tokenStart - 1) & ALNUM) !== 0) tokenStart -= 1;
+    while (tokenStart > 0 && tokenStart > least && (kind(units, tokenStart - 1) & ALNUM) !== 0) tokenStart -= 1;
     let digitsEnd = at + 1;
-    let next = text.charCodeAt(digitsEnd);
-    while (next >= 48 && next <= 57) next = text.charCodeAt((digitsEnd += 1));
+    let next = units[digitsEnd] as number;
+    while (next >= 48 && next <= 57) next = units[(digitsEnd += 1)] as number;
     let tokenEnd = digitsEnd;
-    while (tokenEnd < length && (kind(text, tokenEnd) & ALNUM) !== 0) tokenEnd += 1;
-    if (tokenEnd - tokenStart === 2 && text.charCodeAt(tokenEnd) === 45)
+    while ((kind(units, tokenEnd) & ALNUM) !== 0) tokenEnd += 1;
+    if (tokenEnd - tokenStart === 2 && units[tokenEnd] === 45)
       matchMac(view, view.runStart(tokenStart, HEX | DASH, 15) + 2);
     if (tokenStart !== at || tokenEnd !== digitsEnd) {
       const until = matchIdentityToken(view, tokenStart, tokenEnd);
       // `1234x56` (an extension) still is a telephone's tail: the chain may begin here when only its end is glued.
-      if (tokenStart !== at || until !== tokenEnd || !isExtension(text, digitsEnd, tokenEnd)) {
+      if (tokenStart !== at || until !== tokenEnd || !isExtension(units, digitsEnd, tokenEnd)) {
         at = Math.max(until, tokenEnd) - 1;
         continue;
       }
@@ -61,35 +61,35 @@ const walkDigits = (view: TextView, chain: NumberChain): void => {
 };
 
 /** `x` and one to six digits. */
-const isExtension = (text: string, start: number, end: number): boolean => {
-  if ((text.charCodeAt(start) | 32) !== 120 || end - start < 2 || end - start > 7) return false;
+const isExtension = (units: Uint16Array, start: number, end: number): boolean => {
+  if (((units[start] as number) | 32) !== 120 || end - start < 2 || end - start > 7) return false;
   for (let at = start + 1; at < end; at += 1) {
-    const code = text.charCodeAt(at);
+    const code = units[at] as number;
     if (code < 48 || code > 57) return false;
   }
   return true;
 };
 
-const isGlued = (text: string, start: number): boolean =>
-  start > 0 && (kind(text, start - 1) & (ALNUM | UNDERSCORE)) !== 0;
+const isGlued = (units: Uint16Array, start: number): boolean =>
+  start > 0 && (kind(units, start - 1) & (ALNUM | UNDERSCORE)) !== 0;
 
 const matchChain = (view: TextView, chain: NumberChain, start: number): number => {
-  const { text } = view;
-  const digits = chain.read(text, start);
+  const { units } = view;
+  const digits = chain.read(units, start);
   // The shortest of all is a telephone of six digits; an IPv4 address may have four, in as many groups.
   if (digits < 6 && chain.count < 4) return chain.end();
   let index = 0;
   while (index < chain.count) {
     const from = chain.starts[index] as number;
     const end = chain.ends[index] as number;
-    if (end - from <= 3 && text.charCodeAt(end) === 46) {
+    if (end - from <= 3 && units[end] === 46) {
       const address = matchIpv4(view, from);
       if (address !== -1) {
         index += chain.until(index, address);
         continue;
       }
     }
-    if (index === 0 && isGlued(text, from)) {
+    if (index === 0 && isGlued(units, from)) {
       index += 1;
       continue;
     }

@@ -14,7 +14,7 @@ import {
 import { TOPIC, topicBits } from './pii-context.ts';
 import type { TextView } from './text-view.ts';
 
-const kind = (text: string, index: number): number => KINDS[text.charCodeAt(index)] ?? 0;
+const kind = (units: Uint16Array, index: number): number => KINDS[units[index] as number] as number;
 
 /** Country calling codes (ITU-T E.164, list of 2016 with its amendments): one, two and three digits. */
 const TWO = /^(?:2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58])$/u;
@@ -36,6 +36,7 @@ const MOST_DIGITS = 16;
 
 /** Are the first three groups a date, with the same separator between them? */
 const isDate = (chain: NumberChain, from: number): boolean => {
+  if (chain.width(from + 1) > 2) return false;
   const gap = chain.gap(from + 1);
   if (gap !== chain.gap(from + 2)) return false;
   if (gap !== DASH_GAP && gap !== SLASH_GAP && gap !== DOT_GAP && gap !== SPACE_GAP) return false;
@@ -53,21 +54,21 @@ const isDate = (chain: NumberChain, from: number): boolean => {
 const EXTENSION = /^ ?(?:x|ext\.? ?|extension )\d{1,6}(?!\d)/iu;
 
 const emit = (view: TextView, chain: NumberChain, from: number, count: number, rule: string, score: number): number => {
-  const { text } = view;
+  const { units } = view;
   let start = chain.starts[from] as number;
-  if (text.charCodeAt(start - 1) === 40) start -= 1;
-  if (text.charCodeAt(start - 1) === 43) start -= 1;
+  if (units[start - 1] === 40) start -= 1;
+  if (units[start - 1] === 43) start -= 1;
   let end = chain.ends[from + count - 1] as number;
-  const next = text.charCodeAt(text.charCodeAt(end) === 32 ? end + 1 : end) | 32;
+  const next = (units[units[end] === 32 ? end + 1 : end] as number) | 32;
   // e or x
-  if (next === 101 || next === 120) end += EXTENSION.exec(text.slice(end, end + 18))?.[0].length ?? 0;
+  if (next === 101 || next === 120) end += EXTENSION.exec(view.text.slice(end, end + 18))?.[0].length ?? 0;
   view.emit({ start, end, kind: 'pii', type: 'PHONE_NUMBER', rule, score });
   return count;
 };
 
 /** Nothing that belongs to the number follows, unless it is an extension. */
-const isFree = (text: string, end: number): boolean =>
-  (kind(text, end) & ALNUM) === 0 || ((text.charCodeAt(end) | 32) === 120 && (kind(text, end + 1) & DIGIT) !== 0);
+const isFree = (units: Uint16Array, end: number): boolean =>
+  (kind(units, end) & ALNUM) === 0 || (((units[end] as number) | 32) === 120 && (kind(units, end + 1) & DIGIT) !== 0);
 
 /** Groups from `from` on that may be one number: at most 16 digits, no gap that telephones do not have. */
 const groupsOf = (chain: NumberChain, from: number): number => {
@@ -84,21 +85,20 @@ const groupsOf = (chain: NumberChain, from: number): number => {
 
 /** Groups that go on after other digits or a code, with nothing but a space between. */
 const continues = (view: TextView, chain: NumberChain, from: number): boolean =>
-  (from > 0 && chain.gap(from) === SPACE_GAP) || chain.followsCode(view.text);
+  (from > 0 && chain.gap(from) === SPACE_GAP) || chain.followsCode(view);
 
 /** Returns how many groups were taken. */
 export const matchPhone = (view: TextView, chain: NumberChain, from: number): number => {
-  const { text } = view;
+  const { units } = view;
   const start = chain.starts[from] as number;
-  const before = text.charCodeAt(start - 1);
-  if (before === 43 || (before === 40 && text.charCodeAt(start - 2) === 43))
-    return matchInternational(view, chain, from, 0);
+  const before = units[start - 1] as number;
+  if (before === 43 || (before === 40 && units[start - 2] === 43)) return matchInternational(view, chain, from, 0);
   const width = chain.widths[from] as number;
   const first = chain.digits[chain.firsts[from] as number];
   const twice = first === 0 && width > 1 && chain.digits[(chain.firsts[from] as number) + 1] === 0;
   if (twice && width <= 5) {
     const gapped = width === 2 && from + 1 < chain.count;
-    const code = text.charCodeAt(gapped ? (chain.starts[from + 1] as number) : start + 2);
+    const code = units[gapped ? (chain.starts[from + 1] as number) : start + 2] as number;
     if (code >= 49 && code <= 57 && !continues(view, chain, from)) {
       const taken = matchInternational(view, chain, from, 2);
       if (taken > 0) return taken;
@@ -136,12 +136,12 @@ const maybeNational = (chain: NumberChain, from: number, width: number): boolean
 
 /** With `skipped` digits of `00` in front, or none after a plus. */
 const matchInternational = (view: TextView, chain: NumberChain, from: number, skipped: number): number => {
-  const { text, phoneCheck } = view;
+  const { units, phoneCheck } = view;
   const { dialled } = chain;
   const most = groupsOf(chain, from);
   let length = 0;
   for (let index = from; index < from + most; index += 1) {
-    if (isTrunkZero(text, chain, index)) continue;
+    if (isTrunkZero(units, chain, index)) continue;
     const first = chain.firsts[index] as number;
     for (let at = first; at < first + chain.width(index); at += 1) {
       dialled[length] = chain.digits[at] as number;
@@ -152,9 +152,9 @@ const matchInternational = (view: TextView, chain: NumberChain, from: number, sk
   for (let count = most; count > 0; count -= 1) {
     const last = from + count - 1;
     const digits = length - skipped;
-    if (!isTrunkZero(text, chain, last)) length -= chain.width(last);
+    if (!isTrunkZero(units, chain, last)) length -= chain.width(last);
     if (digits < 8) return 0;
-    if (digits > 15 || !isFree(text, chain.ends[last] as number)) continue;
+    if (digits > 15 || !isFree(units, chain.ends[last] as number)) continue;
     if (
       phoneCheck === undefined ||
       (count === 1 && digits >= 9) ||
@@ -166,14 +166,14 @@ const matchInternational = (view: TextView, chain: NumberChain, from: number, sk
 };
 
 /** `+46 (0)8 …`: the trunk zero in parentheses is written, and not dialled. */
-const isTrunkZero = (text: string, chain: NumberChain, index: number): boolean =>
+const isTrunkZero = (units: Uint16Array, chain: NumberChain, index: number): boolean =>
   chain.width(index) === 1 &&
   chain.digits[chain.firsts[index] as number] === 0 &&
-  text.charCodeAt((chain.starts[index] as number) - 1) === 40 &&
-  text.charCodeAt(chain.ends[index] as number) === 41;
+  (units[(chain.starts[index] as number) - 1] as number) === 40 &&
+  (units[chain.ends[index] as number] as number) === 41;
 
 const matchNational = (view: TextView, chain: NumberChain, from: number, spoken: boolean): number => {
-  const { text } = view;
+  const { units } = view;
   const most = groupsOf(chain, from);
   let length = 0;
   for (let index = from; index < from + most; index += 1) length += chain.widths[index] as number;
@@ -185,7 +185,7 @@ const matchNational = (view: TextView, chain: NumberChain, from: number, spoken:
     const total = length;
     const last = from + count - 1;
     length -= chain.widths[last] as number;
-    if (total > 14 || (date && count >= 3) || !isFree(text, chain.ends[last] as number)) continue;
+    if (total > 14 || (date && count >= 3) || !isFree(units, chain.ends[last] as number)) continue;
     if (!barred && isNational(chain, from, count, total)) return emit(view, chain, from, count, 'phone-national', 0.7);
     if ((spoken || isNamedBehind(view, chain, last)) && isDiallable(chain, from, count, total))
       return emit(view, chain, from, count, 'phone-context', 0.65);
@@ -195,11 +195,11 @@ const matchNational = (view: TextView, chain: NumberChain, from: number, spoken:
 
 /** What stands before the number says that it is something else: a version, an amount, a code that goes on. */
 const isBarred = (view: TextView, chain: NumberChain, from: number): boolean => {
-  const before = view.text.charCodeAt((chain.starts[from] as number) - 1);
+  const before = view.units[(chain.starts[from] as number) - 1] as number;
   // . - / $ #
   if (before === 46 || before === 45 || before === 47 || before === 36 || before === 35) return true;
   const zero = chain.digits[chain.firsts[from] as number] === 0;
-  return (zero && from > 0 && chain.gap(from) === SPACE_GAP) || chain.followsCode(view.text);
+  return (zero && from > 0 && chain.gap(from) === SPACE_GAP) || chain.followsCode(view);
 };
 
 /** The widths of all groups as one number: 3-3-4 is 334. Widths of ten and more have a number of their own. */

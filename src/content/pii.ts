@@ -9,7 +9,7 @@ const topicTrigger = (topic: Topic, word: string): Trigger => {
   return {
     word,
     match: (view, start, end) => {
-      if (isWord(view.text, start, end)) view.topics.note(number, end);
+      if (isWord(view.units, start, end)) view.topics.note(number, end);
     },
   };
 };
@@ -17,7 +17,7 @@ const topicTrigger = (topic: Topic, word: string): Trigger => {
 const birthTrigger = (word: string): Trigger => ({
   word,
   match: (view, start, end) => {
-    if (isWord(view.text, start, end)) matchBirth(view, end);
+    if (isWord(view.units, start, end)) matchBirth(view, end);
   },
 });
 

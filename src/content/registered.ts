@@ -4,18 +4,15 @@
  */
 import { secretName } from './secret-names.ts';
 import { isPlaceholder, isRandom } from './secret-values.ts';
+import { readable, standsAt } from './units.ts';
 
 /** Shorter values would redact ordinary words. */
 export const SHORTEST_REGISTERED = 6;
 
 const TABLE_BITS = 16;
 const slotOf = (window: number): number => (Math.imul(window, 0x9e3779b1) >>> (32 - TABLE_BITS)) | 0;
-const windowAt = (text: string, at: number): number =>
-  ((text.charCodeAt(at) & 0xff) << 24) |
-  ((text.charCodeAt(at + 1) & 0xff) << 16) |
-  ((text.charCodeAt(at + 2) & 0xff) << 8) |
-  (text.charCodeAt(at + 3) & 0xff) |
-  0;
+const windowOf = (first: number, second: number, third: number, fourth: number): number =>
+  ((first & 0xff) << 24) | ((second & 0xff) << 16) | ((third & 0xff) << 8) | (fourth & 0xff);
 
 const encodeUtf8 = (text: string): string => {
   let bytes = '';
@@ -76,7 +73,7 @@ export class SecretRegistry {
     if (this.#secrets.has(secret)) return;
     this.#secrets.add(secret);
     for (const form of formsOf(secret)) {
-      const slot = slotOf(windowAt(form, 0));
+      const slot = slotOf(windowOf(form.charCodeAt(0), form.charCodeAt(1), form.charCodeAt(2), form.charCodeAt(3)));
       this.#known[slot] = 1;
       const forms = this.#bySlot.get(slot);
       if (forms === undefined) this.#bySlot.set(slot, [form]);
@@ -95,27 +92,34 @@ export class SecretRegistry {
     return taken;
   }
 
-  /** Calls `found` for every place where a registered secret stands. */
-  search(text: string, found: (start: number, end: number) => void): void {
+  /** Calls `found` for every place where a registered secret stands in the first `length` units. */
+  search(units: Uint16Array, length: number, found: (start: number, end: number) => void): void {
     if (this.#secrets.size === 0) return;
-    const last = text.length - 4;
-    for (let at = 0; at <= last; at += 1) {
-      const slot = slotOf(windowAt(text, at));
-      if (this.#known[slot] === 0) continue;
+    const known = this.#known;
+    let window = windowOf(0, units[0] as number, units[1] as number, units[2] as number);
+    for (let at = 3; at < length; at += 1) {
+      window = (window << 8) | ((units[at] as number) & 0xff);
+      const slot = slotOf(window);
+      if (known[slot] === 0) continue;
+      const from = at - 3;
       let longest = 0;
       for (const form of this.#bySlot.get(slot) ?? []) {
-        if (form.length > longest && text.startsWith(form, at)) longest = form.length;
+        if (form.length > longest && from + form.length <= length && standsAt(units, from, form)) longest = form.length;
       }
       if (longest === 0) continue;
-      found(at, at + longest);
-      at += longest - 1;
+      const end = from + longest;
+      found(from, end);
+      window = windowOf(0, units[end] as number, units[end + 1] as number, units[end + 2] as number);
+      at = end + 2;
     }
   }
 }
 
 const isWorthRegistering = (name: string, value: string): boolean => {
-  if (value.length < 8 || isPlaceholder(value) || /^(?:\/|\.\.?\/|[A-Za-z]:\\)/u.test(value)) return false;
+  if (value.length < 8 || /^(?:\/|\.\.?\/|[A-Za-z]:\\)/u.test(value)) return false;
+  const source = readable(value);
+  if (isPlaceholder(source, 0, value.length)) return false;
   const strength = secretName(name);
   if (strength === undefined) return false;
-  return strength !== 'weak' || isRandom(value);
+  return strength !== 'weak' || isRandom(source, 0, value.length);
 };

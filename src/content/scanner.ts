@@ -3,7 +3,7 @@ import { NO_FINDINGS, type Finding, type FindingKind, type Findings } from '../m
 import type { PiiFlag, SecretsFlag } from '../model/flags.ts';
 import type { PhoneCheck } from './pii-phone.ts';
 import { SecretRegistry } from './registered.ts';
-import { findingOf, replaceSpans, resolveSpans, type Span } from './spans.ts';
+import { findingOf, replaceSpans, resolveSpans, spansOf, type Span } from './spans.ts';
 import { TextScanner, type Detector } from './text.ts';
 import { ValueWalk, type Transformed, type WalkOptions } from './values.ts';
 
@@ -92,7 +92,6 @@ export const createContentScanner = (options: ContentScannerOptions = {}): Conte
   });
   const replaced = (kind: FindingKind): boolean => (kind === 'secret' ? secrets === 'redact' : pii === 'mask');
   const walk = (value: unknown, walkOptions: WalkOptions): Transformed => new ValueWalk(text, walkOptions).run(value);
-  const only = (span: Span): boolean => replaced(span.kind);
 
   return {
     scan: (value) => walk(value, { replace: () => false }).findings,
@@ -110,14 +109,18 @@ export const createContentScanner = (options: ContentScannerOptions = {}): Conte
     record: (value) => walk(value, { replace: () => true }),
     transformText: (content, label = '') => {
       const spans = text.scan(content, label);
-      return { text: replaceSpans(content, resolveSpans(spans.filter(only))), findings: findingsOf(spans) };
+      return { text: replaceSpans(content, resolveSpans(spansOf(spans, replaced))), findings: findingsOf(spans) };
     },
     inspect: (content) => {
       const spans = text.scan(content);
-      return { spans: resolveSpans(spans.filter(only)), findings: findingsOf(spans) };
+      return { spans: resolveSpans(spansOf(spans, replaced)), findings: findingsOf(spans) };
     },
   };
 };
 
-const findingsOf = (spans: readonly Span[]): Findings =>
-  spans.length === 0 ? NO_FINDINGS : spans.map((span): Finding => findingOf(span, ''));
+const findingsOf = (spans: readonly Span[]): Findings => {
+  if (spans.length === 0) return NO_FINDINGS;
+  const findings: Finding[] = [];
+  for (let index = 0; index < spans.length; index += 1) findings.push(findingOf(spans[index] as Span, ''));
+  return findings;
+};

@@ -54,34 +54,41 @@ const { next, meanings } = (() => {
   return { next: tree, meanings: ends };
 })();
 
-const endsWith = (text: string, end: number, from: number, suffix: string): boolean => {
+const endsWith = (units: Uint16Array, end: number, from: number, suffix: string): boolean => {
   if (end - suffix.length < from) return false;
   for (let back = 1; back <= suffix.length; back += 1)
-    if ((text.charCodeAt(end - back) | 32) !== suffix.charCodeAt(suffix.length - back)) return false;
+    if (((units[end - back] as number) | 32) !== suffix.charCodeAt(suffix.length - back)) return false;
   return true;
 };
 
 const RANKS: readonly (NameStrength | undefined)[] = [undefined, 'weak', 'secret', 'password'];
 
 /** What a word says by itself, and with the one before it: 0 nothing … 3 password. */
-const rankOf = (text: string, from: number, end: number, meaning: number, pair: number, joined: number): number => {
+const rankOf = (
+  units: Uint16Array,
+  from: number,
+  end: number,
+  meaning: number,
+  pair: number,
+  joined: number,
+): number => {
   if ((meaning & IS_PASSWORD) !== 0) return 3;
-  const last = text.charCodeAt(end - 1) | 32;
+  const last = (units[end - 1] as number) | 32;
   // d, e: the last letters of the three.
   if (
-    (last === 100 && (endsWith(text, end, from, 'password') || endsWith(text, end, from, 'passwd'))) ||
-    (last === 101 && endsWith(text, end, from, 'passphrase'))
+    (last === 100 && (endsWith(units, end, from, 'password') || endsWith(units, end, from, 'passwd'))) ||
+    (last === 101 && endsWith(units, end, from, 'passphrase'))
   )
     return 3;
   if (((meaning | joined) & IS_STRONG) !== 0 || (pair & IS_PAIR) !== 0) return 2;
-  if (last === 116 && endsWith(text, end, from, 'secret')) return 2;
-  if (last === 121 && endsWith(text, end, from, 'apikey')) return 2;
-  if ((meaning & IS_WEAK) !== 0 || (last === 110 && endsWith(text, end, from, 'token'))) return 1;
+  if (last === 116 && endsWith(units, end, from, 'secret')) return 2;
+  if (last === 121 && endsWith(units, end, from, 'apikey')) return 2;
+  if ((meaning & IS_WEAK) !== 0 || (last === 110 && endsWith(units, end, from, 'token'))) return 1;
   return 0;
 };
 
-/** Reads the name `[from, to)` of `text`, which is ASCII: `clientSecret`, `CLIENT_SECRET` and `client-secret` are two words. */
-const judge = (text: string, from: number, to: number): NameStrength | undefined => {
+/** Reads the name `[from, to)`, which is ASCII: `clientSecret`, `CLIENT_SECRET` and `client-secret` are two words. */
+const judge = (units: Uint16Array, from: number, to: number): NameStrength | undefined => {
   let rank = 0;
   /** The meaning of the word before, where the tree stands after it, and whether the last word so far is a `pass`. */
   let before = 0;
@@ -89,7 +96,7 @@ const judge = (text: string, from: number, to: number): NameStrength | undefined
   let pass = false;
   let at = from;
   while (at < to) {
-    let bits = KINDS[text.charCodeAt(at)] as number;
+    let bits = KINDS[units[at] as number] as number;
     if ((bits & ALNUM) === 0) {
       at += 1;
       continue;
@@ -105,12 +112,12 @@ const judge = (text: string, from: number, to: number): NameStrength | undefined
     let endedJoined = 0;
     let beforeBits = 0;
     while (at < to) {
-      const code = text.charCodeAt(at);
+      const code = units[at] as number;
       bits = KINDS[code] as number;
       if ((bits & ALNUM) === 0) break;
       if ((bits & UPPER) !== 0 && at > start) {
         if ((beforeBits & (LOWER | DIGIT)) !== 0) break;
-        const after = at + 1 < to ? (KINDS[text.charCodeAt(at + 1)] as number) : 0;
+        const after = at + 1 < to ? (KINDS[units[at + 1] as number] as number) : 0;
         if ((beforeBits & UPPER) !== 0 && (after & LOWER) !== 0) break;
       }
       const symbol = symbolOf(code);
@@ -129,7 +136,7 @@ const judge = (text: string, from: number, to: number): NameStrength | undefined
     if (end === start) continue;
     const meaning = meanings[ended] as number;
     if ((meaning & IS_ABOUT) !== 0) rank = 0;
-    const found = rankOf(text, start, end, meaning, meanings[endedPair] as number, meanings[endedJoined] as number);
+    const found = rankOf(units, start, end, meaning, meanings[endedPair] as number, meanings[endedJoined] as number);
     if (found === 3 || (found > rank && (before & IS_PUBLIC) === 0)) rank = found;
     pass = (meaning & IS_PASS) !== 0 && (before & IS_BEFORE_PASS) === 0;
     before = meaning;
@@ -138,22 +145,41 @@ const judge = (text: string, from: number, to: number): NameStrength | undefined
   return pass ? 'password' : RANKS[rank];
 };
 
-const isPlain = (name: string): boolean => {
-  for (let at = 0; at < name.length; at += 1) if (name.charCodeAt(at) >= 0x80) return false;
-  return true;
-};
-
 /** `contraseña` is read as `contrasena`, full-width letters as plain ones; a letter that stays strange ends a word. */
 const withoutAccents = (name: string): string => name.normalize('NFKD').replaceAll(/[\p{Mn}\p{Cf}]/gu, '');
 
 const LONGEST_NAME = 96;
 
-/** As `secretName`, of a name of ASCII that stands in a text. */
-export const secretNameAt = (text: string, from: number, to: number): NameStrength | undefined =>
-  judge(text, Math.max(from, to - LONGEST_NAME), to);
+/** The name `[from, to)` of a text. */
+export const secretNameAt = (units: Uint16Array, from: number, to: number): NameStrength | undefined =>
+  judge(units, Math.max(from, to - LONGEST_NAME), to);
+
+const scratch = new Uint16Array(LONGEST_NAME);
+/** The end of the name, as much as is looked at. Returns whether all of it is ASCII. */
+const readEnd = (name: string): boolean => {
+  const from = Math.max(0, name.length - LONGEST_NAME);
+  let seen = 0;
+  for (let at = from; at < name.length; at += 1) seen |= scratch[at - from] = name.charCodeAt(at);
+  return seen < 0x80;
+};
+
+/** The same few names stand before all values of a table; so many of them are kept, with what they say. */
+const KEPT = 4_096;
+const known = new Map<string, NameStrength | undefined>();
 
 /** `undefined`: the name says nothing, or speaks about a secret rather than holding one. */
 export const secretName = (name: string): NameStrength | undefined => {
-  const plain = isPlain(name) ? name : withoutAccents(name);
-  return secretNameAt(plain, 0, plain.length);
+  const strength = known.get(name);
+  if (strength !== undefined || known.has(name)) return strength;
+  const said = read(name);
+  if (name.length > LONGEST_NAME) return said;
+  if (known.size >= KEPT) known.clear();
+  known.set(name, said);
+  return said;
+};
+
+const read = (name: string): NameStrength | undefined => {
+  const plain = readEnd(name) ? name : withoutAccents(name);
+  if (plain !== name) readEnd(plain);
+  return judge(scratch, 0, Math.min(LONGEST_NAME, plain.length));
 };

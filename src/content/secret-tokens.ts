@@ -23,6 +23,7 @@ import {
 } from './characters.ts';
 import { isFiller, isJumbled } from './secret-values.ts';
 import type { TextView } from './text-view.ts';
+import { standsAt } from './units.ts';
 
 /** Prefix (exact case), rule, alphabet of the rest, fewest and (where the format is fixed) most characters. */
 type Row = readonly [prefix: string, rule: string, alphabet: number, min: number, max?: number];
@@ -164,9 +165,9 @@ const LONGEST_JUDGED = 256;
 /** Reads the token whose prefix was found at `start`, and emits it when what follows has the right shape. */
 export const matchToken = (view: TextView, row: Row, start: number): void => {
   const [prefix, rule, alphabet, min, max] = row;
-  const { text } = view;
-  if (start < view.tokenUntil || !text.startsWith(prefix, start)) return;
-  const before = start === 0 ? 0 : (KINDS[text.charCodeAt(start - 1)] ?? 0);
+  const { units } = view;
+  if (start < view.tokenUntil || !standsAt(units, start, prefix)) return;
+  const before = start === 0 ? 0 : (KINDS[units[start - 1] as number] as number);
   // A token may begin in what could still be the rest of the one before it.
   const isBehindToken = start <= view.tokenEnd && view.tokenEnd > 0;
   if ((before & ALNUM) !== 0 && prefix.length < 12 && !isBehindToken) return;
@@ -174,27 +175,41 @@ export const matchToken = (view: TextView, row: Row, start: number): void => {
   const from = start + prefix.length;
   let end = view.runEnd(from, alphabet);
   // Punctuation that ends a sentence is no part of a token.
-  while (end > from && ((KINDS[text.charCodeAt(end - 1)] ?? 0) & (DOT | DASH)) !== 0) end -= 1;
+  while (end > from && ((KINDS[units[end - 1] as number] as number) & (DOT | DASH)) !== 0) end -= 1;
   const length = end - from;
   if (length < min || (max !== undefined && length > max)) return;
   const judged = Math.min(end, from + LONGEST_JUDGED);
   view.tokenUntil = from + min;
   view.tokenEnd = end;
-  if (isFiller(text, from, judged) || /^(\d)\1+$/u.test(text.slice(from, judged))) return;
-  if (prefix.startsWith('xox') && !/^(?:\d|%|xox|\d-)/u.test(text.slice(from, from + 3))) return;
-  if (prefix === 'ntn_' && !/^\d{11}$/u.test(text.slice(from, from + 11))) return;
-  if (prefix.length < 5 && !mixed(text, from, judged)) return;
+  if (isFiller(units, from, judged) || isOneDigit(units, from, judged)) return;
+  if (prefix.startsWith('xox') && !isSlack(units, from)) return;
+  if (prefix === 'ntn_' && !/^\d{11}$/u.test(view.text.slice(from, from + 11))) return;
+  if (prefix.length < 5 && !mixed(units, from, judged)) return;
   view.emit({ start, end, kind: 'secret', type: 'SECRET', rule, score: 0.95 });
+};
+
+/** One digit over and over, twice at the least. */
+const isOneDigit = (units: Uint16Array, from: number, end: number): boolean => {
+  const first = units[from] as number;
+  if (first < 48 || first > 57 || end - from < 2) return false;
+  for (let at = from + 1; at < end; at += 1) if (units[at] !== first) return false;
+  return true;
+};
+
+/** A number, an escaped one, another prefix. */
+const isSlack = (units: Uint16Array, from: number): boolean => {
+  const first = units[from] as number;
+  return (first >= 48 && first <= 57) || first === 37 || standsAt(units, from, 'xox');
 };
 
 /** More surprise in a letter than names made of words have, which are seldom so long. */
 const SURPRISING = 3.9;
 
 /** After a short prefix, a rest without any digit or capital is more likely a word than a key. */
-const mixed = (text: string, from: number, end: number): boolean => {
+const mixed = (units: Uint16Array, from: number, end: number): boolean => {
   let kinds = 0;
-  for (let at = from; at < end; at += 1) kinds |= KINDS[text.charCodeAt(at)] ?? 0;
+  for (let at = from; at < end; at += 1) kinds |= KINDS[units[at] as number] as number;
   if ((kinds & (DIGIT | PLUS_SLASH)) !== 0) return true;
   if ((kinds & (UPPER | LOWER)) !== (UPPER | LOWER)) return false;
-  return isJumbled(text.slice(from, end)) || entropyOf(text, from, end) >= SURPRISING;
+  return isJumbled(units, from, end) || entropyOf(units, from, end) >= SURPRISING;
 };

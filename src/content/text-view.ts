@@ -3,6 +3,7 @@ import { ALNUM, DASH, runEnd, runStart } from './characters.ts';
 import { Topics } from './pii-context.ts';
 import type { PhoneCheck } from './pii-phone.ts';
 import type { Emit } from './spans.ts';
+import { textOfUnits, unitsOf } from './units.ts';
 
 /**
  * So many characters of values are judged in any text, besides twice its length: values stand beside each other in honest
@@ -28,7 +29,10 @@ export interface ViewOptions {
 }
 
 export class TextView {
-  readonly text: string;
+  /** The text, with zeros behind it; what rules read. */
+  readonly units: Uint16Array;
+  readonly length: number;
+  #text: string | undefined;
   readonly emit: Emit;
   readonly topics: Topics;
   readonly phoneCheck: PhoneCheck | undefined;
@@ -62,14 +66,28 @@ export class TextView {
   #dashedEnd = 0;
   #found: Map<string, number> | undefined;
 
-  constructor(text: string, emit: Emit, options: ViewOptions, topics: number) {
-    this.text = text;
-    this.#toJudge = JUDGED + 2 * text.length;
+  /** A text that is given by its units alone is made from them when a rule asks for it. */
+  constructor(
+    text: string | undefined,
+    emit: Emit,
+    options: ViewOptions,
+    topics: number,
+    units = unitsOf(text ?? ''),
+    length = text?.length ?? 0,
+  ) {
+    this.#text = text;
+    this.units = units;
+    this.length = length;
+    this.#toJudge = JUDGED + 2 * length;
     this.emit = emit;
     this.topics = new Topics(topics);
     this.phoneCheck = options.phoneCheck;
     this.names = options.names;
     this.addresses = options.addresses;
+  }
+
+  get text(): string {
+    return (this.#text ??= textOfUnits(this.units, this.length));
   }
 
   /** False when more has been judged than any honest text asks for: from then on, what could be a secret is one. */
@@ -90,18 +108,18 @@ export class TextView {
       ends.push(0);
     }
     starts[slot] = from;
-    return (ends[slot] = runEnd(this.text, from, alphabet, this.text.length));
+    return (ends[slot] = runEnd(this.units, from, alphabet));
   }
 
   /** As `runEnd` of letters, digits and dashes: asked for at every number. */
   dashedEnd(from: number): number {
     if (from >= this.#dashedStart && from < this.#dashedEnd) return this.#dashedEnd;
     this.#dashedStart = from;
-    return (this.#dashedEnd = runEnd(this.text, from, ALNUM | DASH, this.text.length));
+    return (this.#dashedEnd = runEnd(this.units, from, ALNUM | DASH));
   }
 
   runStart(to: number, alphabet: number, limit: number): number {
-    return runStart(this.text, to, alphabet, limit);
+    return runStart(this.units, to, alphabet, limit);
   }
 
   /** As `indexOf`, or -1; remembering the answer, so that a marker that never comes is looked for once. */

@@ -4,7 +4,7 @@
  */
 import type { Disguise, FindingKind } from '../model/content.ts';
 import { compileKeywords, eachKeyword, type KeywordMachine } from './keywords.ts';
-import { eachDecodedRun } from './decode.ts';
+import { SHORTEST_RUN, eachDecodedRun, type DecodedRun } from './decode.ts';
 import { normaliseText, undoEscapes, type DerivedText } from './normalise.ts';
 import { TOPIC, TOPICS, TOPIC_WORDS, isWord } from './pii-context.ts';
 import { NAME_TRIGGERS } from './pii-names.ts';
@@ -15,8 +15,9 @@ import type { SecretRegistry } from './registered.ts';
 import { secretName } from './secret-names.ts';
 import { isSecretValue } from './secret-values.ts';
 import { SECRET_TRIGGERS, type Trigger } from './secrets.ts';
-import { resolveSpans, type Span } from './spans.ts';
+import { KnownSpans, resolveSpans, type Emit, type Span } from './spans.ts';
 import { TextView } from './text-view.ts';
+import { giveUnits, readUnits, readable, takeUnits, unitsOf } from './units.ts';
 
 /**
  * A detector of the program's own. `find` must be quick on any text: it is called with hostile ones, synchronously. What
@@ -91,19 +92,28 @@ export class TextScanner {
     const labelled = this.#rules.secrets && label !== '' ? this.#labelled(text, label) : undefined;
     if (labelled !== undefined) return [labelled];
     if (text.length < SHORTEST) return NO_SPANS;
+    const units = takeUnits(text.length);
+    try {
+      return this.#read(text, units, readUnits(text, units), label);
+    } finally {
+      giveUnits();
+    }
+  }
+
+  #read(text: string, units: Uint16Array, isAscii: boolean, label: string): readonly Span[] {
+    const { length } = text;
     let spans: Span[] | undefined;
     const emit = (span: Span): void => void (spans ??= []).push(span);
-    const beyondAscii = this.#plain(text, label, emit) >= 0x80;
-    if (beyondAscii) this.#derived(normaliseText(text), text, label, 'unicode', emit);
-    if (text.includes('%') || text.includes('\\') || text.includes('&#')) {
-      this.#derived(undoEscapes(text), text, label, 'percent', emit);
+    this.#plain(text, units, length, label, emit);
+    if (!isAscii) {
+      const known = new KnownSpans(spans ?? NO_SPANS);
+      normaliseText(text, units, (found) => this.#derived(found, units, label, 'unicode', known, emit));
     }
-    eachDecodedRun(text, (run) => {
-      this.#plain(run.text, '', (span) => {
-        const [start, end] = run.back(span.start, span.end);
-        emit({ ...span, start, end, disguise: run.disguise });
-      });
-    });
+    if (text.includes('%') || text.includes('\\') || text.includes('&#')) {
+      const known = new KnownSpans(spans ?? NO_SPANS);
+      undoEscapes(text, units, (found) => this.#derived(found, units, label, 'percent', known, emit));
+    }
+    if (length >= SHORTEST_RUN) eachDecodedRun(units, length, (run) => this.#decoded(run, emit));
     if (spans === undefined) return NO_SPANS;
     if (!this.#rules.apart) return resolveSpans(spans);
     const ofKind = (kind: FindingKind): readonly Span[] =>
@@ -111,45 +121,56 @@ export class TextScanner {
     return [...ofKind('secret'), ...ofKind('pii')];
   }
 
+  #decoded(run: DecodedRun, emit: Emit): void {
+    const { disguise } = run;
+    this.#plain(undefined, run.units, run.length, '', ({ start, end, kind, type, rule, score }) =>
+      emit({ start: run.startOf(start), end: run.endOf(end - 1), kind, type, rule, score, disguise }),
+    );
+  }
+
   #derived(
-    derived: DerivedText | undefined,
-    text: string,
+    derived: DerivedText,
+    original: Uint16Array,
     label: string,
     disguise: Disguise,
-    emit: (span: Span) => void,
+    known: KnownSpans,
+    emit: Emit,
   ): void {
-    if (derived === undefined) return;
-    this.#plain(derived.text, label, (span) => {
-      const start = derived.starts[span.start] ?? 0;
-      const end = derived.ends[span.end - 1] ?? text.length;
-      const plain = text.slice(start, end) === derived.text.slice(span.start, span.end);
-      emit(plain ? { ...span, start, end } : { ...span, start, end, disguise });
+    const { units, length } = derived;
+    this.#plain(undefined, units, length, label, (span) => {
+      const start = derived.startOf(span.start);
+      const end = derived.endOf(span.end - 1);
+      const { kind, type, rule, score } = span;
+      if (!isSame(units, span.start, span.end, original, start, end))
+        emit({ start, end, kind, type, rule, score, disguise });
+      else if (!known.has(start, end, type, rule)) emit({ start, end, kind, type, rule, score });
     });
   }
 
-  /** The text as it stands. Returns bits that are `>= 0x80` when it is not pure ASCII. */
-  #plain(text: string, label: string, emit: (span: Span) => void): number {
+  /** One text as it stands; `undefined` when only its units are known so far. */
+  #plain(text: string | undefined, units: Uint16Array, length: number, label: string, emit: Emit): void {
     const rules = this.#rules;
     const { machine, triggers, lengths } = this.#compiled;
     let view: TextView | undefined;
-    const open = (): TextView => (view ??= new TextView(text, emit, rules, topicsOf(label)));
-    const seen = eachKeyword(machine, text, (keyword, end) => {
+    const open = (): TextView => (view ??= new TextView(text, emit, rules, topicsOf(label), units, length));
+    const hasDigits = eachKeyword(machine, units, length, (keyword, end) => {
       (triggers[keyword] as Trigger).match(open(), end - (lengths[keyword] as number), end);
     });
-    if (rules.pii && hasDigits(text)) matchNumbers(open());
+    if (rules.pii && hasDigits) matchNumbers(open());
     if (this.#registered) {
       for (const registry of rules.registries) {
-        registry.search(text, (start, end) =>
+        registry.search(units, length, (start, end) =>
           emit({ start, end, kind: 'secret', type: 'SECRET', rule: 'registered', score: 1 }),
         );
       }
     }
     for (const { type, kind = 'pii', find } of rules.detectors) {
-      for (const { start, end } of find(text, label)) {
+      for (const found of find(open().text, label)) {
+        const start = Math.max(0, found.start);
+        const end = Math.min(length, found.end);
         if (end > start) emit({ start, end, kind, type, rule: 'custom', score: 1 });
       }
     }
-    return seen;
   }
 
   /** The whole text is a secret when its label says so and it looks the part. */
@@ -157,7 +178,7 @@ export class TextScanner {
     const strength = secretName(label);
     if (strength === undefined || text.length < 3) return undefined;
     const value = text.trim();
-    if (isProse(value) || !isSecretValue(value, strength, true)) return undefined;
+    if (isProse(value) || !isSecretValue(readable(value), 0, value.length, strength, true)) return undefined;
     return { start: 0, end: text.length, kind: 'secret', type: 'SECRET', rule: 'labelled', score: 0.9 };
   }
 }
@@ -169,12 +190,19 @@ const isProse = (text: string): boolean => {
   return spaces >= 6 && !text.startsWith('-----BEGIN');
 };
 
-const hasDigits = (text: string): boolean => {
-  for (let at = 0; at < text.length; at += 1) {
-    const code = text.charCodeAt(at);
-    if (code <= 57 && code >= 48) return true;
-  }
-  return false;
+/** Do the two stretches hold the same? */
+const isSame = (
+  units: Uint16Array,
+  from: number,
+  to: number,
+  others: Uint16Array,
+  start: number,
+  end: number,
+): boolean => {
+  if (to - from !== end - start) return false;
+  const ahead = start - from;
+  for (let at = from; at < to; at += 1) if (units[at] !== others[at + ahead]) return false;
+  return true;
 };
 
 const topicsByLabel = new Map<string, number>();
@@ -185,12 +213,13 @@ const topicsOf = (label: string): number => {
   const known = topicsByLabel.get(label);
   if (known !== undefined) return known;
   const lower = label.toLowerCase();
+  const units = unitsOf(label);
   let topics = 0;
   for (const topic of TOPICS) {
     for (const word of TOPIC_WORDS[topic]) {
       for (const form of [word, word.replaceAll(' ', '_'), word.replaceAll(' ', '')]) {
         for (let at = lower.indexOf(form); at !== -1; at = lower.indexOf(form, at + 1)) {
-          if (isWord(label, at, at + form.length)) topics |= 1 << TOPIC[topic];
+          if (isWord(units, at, at + form.length)) topics |= 1 << TOPIC[topic];
         }
       }
     }

@@ -1,7 +1,7 @@
 /** Any value that a call carries: its texts scanned wherever they stand, and rebuilt only where something changed. */
 import { NO_FINDINGS, type Finding, type FindingKind, type Findings } from '../model/content.ts';
 import { secretName } from './secret-names.ts';
-import { findingOf, replaceSpans, resolveSpans, type Span } from './spans.ts';
+import { findingOf, replaceSpans, resolveSpans, spansOf, type Span } from './spans.ts';
 import type { TextScanner } from './text.ts';
 
 export interface Transformed {
@@ -70,7 +70,7 @@ export class ValueWalk {
     const pointer = this.#pointer(this.#shown);
     for (const span of spans) this.#findings.push(findingOf(span, pointer, inKey));
     if (this.#exemptDepth > 0) return [];
-    return resolveSpans(spans.filter((span) => this.#options.replace(span.kind)));
+    return resolveSpans(spansOf(spans, this.#options.replace));
   }
 
   #string(text: string, label: string): string {

@@ -185,6 +185,7 @@ const SECRETS: readonly string[] = [
   'key value=',
   'connection string=',
   'contraseña=aaaa ',
+  'cGFzc3dvcmQ9aHVudGVyMjI=',
 ];
 
 const DISGUISES: readonly string[] = [
@@ -207,6 +208,17 @@ const DISGUISES: readonly string[] = [
   '\u{1D400}',
   'a\u0301',
   'ﬀ',
+  '…',
+  '⒇',
+  '⒛',
+  '⒐',
+  'Ⅷ',
+  '℡ ',
+  'ﷺ',
+  '½',
+  '㎯',
+  '９%2d',
+  '%ef%bc%99',
 ];
 
 const PLAIN: readonly string[] = [
@@ -256,6 +268,18 @@ export const SOURCES: readonly Source[] = [
   { name: 'percent of keys', next: (random) => bytesOf(shaped(random, 'key=aaa ')).replaceAll(/../gu, '%$&') },
   { name: 'numbers without width', next: (random) => shaped(random, '999-99-9999 ').replaceAll(/./gu, '$&\u200B') },
   { name: 'full-width numbers', next: (random) => shaped(random, '９９９-９９-９９９９ 999-99-9999 ') },
+  // Disguised in one way and the other, piece by piece: read as it stands, and once for each disguise.
+  {
+    name: 'numbers disguised twice',
+    next: (random) => shaped(random, '999-99-9999 ').replaceAll('9', () => pick(random, ['９', '%39'])),
+  },
+  { name: 'keys disguised twice', next: (random) => pick(random, ['ｋey=aaa%20', 'tok%65n:\u200B ', '%70аss=aaaa ']) },
+  // A multiple of three bytes: one run of base64 without end.
+  { name: 'base64 of digit groups', next: (random) => btoa(shaped(random, '9-9-99-99.9 9-9-99-99.9 ')) },
+  { name: 'base64 of keys', next: (random) => btoa(shaped(random, 'key: token=aaa auth: ')) },
+  { name: 'hex of keys', next: (random) => bytesOf(shaped(random, 'key: token=aaa auth: ')) },
+  { name: 'base64, one run a line', next: (random) => `${btoa(shaped(random, 'pass=aaa 999-999-9999'))}\n` },
+  { name: 'seldom a strange letter', next: (random) => (random() < 0.001 ? 'é' : 'aaaa 999 ') },
   { name: 'new names', next: (random) => `${some(random, LETTERS, 12)}_key: ` },
   { name: 'new names, dotted', next: (random) => `${some(random, LETTERS, 6)}.token.${some(random, LETTERS, 6)}=` },
   { name: 'separators and digits', next: (random) => some(random, `${DIGITS}-. ()/+`, 16) },

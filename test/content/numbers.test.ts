@@ -25,7 +25,7 @@ const found = (text: string, label: number, search: (view: TextView) => void): r
   const spans: Span[] = [];
   const phoneCheck = (digits: string): boolean => digits.length % 5 !== 0;
   const view = new TextView(text, (span) => spans.push(span), { names: false, addresses: false, phoneCheck }, label);
-  eachKeyword(topics, text, (keyword, end) => {
+  eachKeyword(topics, view.units, text.length, (keyword, end) => {
     const trigger = TOPIC_TRIGGERS[keyword];
     trigger?.match(view, end - trigger.word.length, end);
   });

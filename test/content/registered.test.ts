@@ -1,11 +1,12 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { SecretRegistry } from '../../src/content/registered.ts';
+import { unitsOf } from '../../src/content/units.ts';
 import { createContentScanner, registerEnvironmentSecrets, registerSecret } from '../../src/content/scanner.ts';
 
 const foundIn = (registry: SecretRegistry, text: string): string[] => {
   const found: string[] = [];
-  registry.search(text, (start, end) => found.push(text.slice(start, end)));
+  registry.search(unitsOf(text), text.length, (start, end) => found.push(text.slice(start, end)));
   return found;
 };
 

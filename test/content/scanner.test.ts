@@ -192,3 +192,14 @@ test('cycles end, and shared values are masked everywhere', () => {
   expect(result['one']).toEqual({ mail: '[MASKED_EMAIL]' });
   expect(result['two']).toEqual({ mail: '[MASKED_EMAIL]' });
 });
+
+test('digits in circles are digits; signs before the items of a list, fractions, units and sentences stand apart', () => {
+  const scanner = createContentScanner({ pii: 'mask' });
+  expect(scanner.transformText('ssn ④⑥⓪-⑧⑨-⑨⑧④⑦ ok').text).toBe('ssn [MASKED_SSN] ok');
+  expect(scanner.transformText('ⓟⓐssword=hunter22x ok').text).toBe('ⓟⓐssword=[REDACTED] ok');
+  for (const sign of ['⑴', '⒇', '⒜', '½', '㎯', 'ﷺ'])
+    expect(scanner.transformText(`${sign}460-89-9847 ${sign}`).text).toBe(`${sign}[MASKED_SSN] ${sign}`);
+  expect(scanner.transformText('from ⒑⒋⒉1 ok').text).toBe('from [MASKED_IP_ADDRESS] ok');
+  for (const text of ['take ½ of 415-55', '46½-89-9847', '9 ㎯ and 12 ㎨', '④⑥⓪-⑧⑨ ok'])
+    expect(scanner.transformText(text)).toEqual({ text, findings: [] });
+});
