@@ -1,14 +1,26 @@
 /** Where paths lead and what stands there: asked by the thousand when a profile is compiled, hence without exceptions. */
-import { accessSync, constants, realpathSync, statSync } from 'node:fs';
-import { loadAddon } from '../native/addon.ts';
+import { accessSync, closeSync, constants, openSync, readSync, realpathSync, statSync } from 'node:fs';
+import { loadAddon, type NativeAddon } from '../native/addon.ts';
 
 /** Beneath or equal, by whole components. */
 export const isWithin = (path: string, folder: string): boolean =>
-  path === folder || path.startsWith(folder.endsWith('/') ? folder : `${folder}/`);
+  path.startsWith(folder) &&
+  (path.length === folder.length || folder.endsWith('/') || path.charCodeAt(folder.length) === SLASH);
 
-const calls = () => {
+const SLASH = 0x2f;
+
+/** `dirname` of an absolute path that is written as `realpath` writes it; `node:path` looks at each letter. */
+export const folderOf = (path: string): string => path.slice(0, path.lastIndexOf('/')) || '/';
+
+/** `join` of a folder and a name, of the same. */
+export const within = (folder: string, name: string): string => (folder === '/' ? `/${name}` : `${folder}/${name}`);
+
+let found: NativeAddon | undefined;
+
+const calls = (): NativeAddon => {
+  if (found !== undefined) return found;
   const load = loadAddon();
-  return 'addon' in load ? load.addon : {};
+  return (found = 'addon' in load ? load.addon : {});
 };
 
 /**
@@ -23,6 +35,21 @@ export const findWithoutMode = (
   const call = calls().findWithoutMode;
   if (call === undefined) throw new Error('the native addon is not built: run `npm rebuild tappass`');
   return call(folder, depth, bits.file, bits.folder);
+};
+
+/**
+ * Names in `folder` that match (a star at the end stands for any rest), and those of its other folders. Empty where it
+ * cannot be listed.
+ */
+export const listNamed = (
+  folder: string,
+  patterns: readonly string[],
+): { readonly named: readonly string[]; readonly folders: readonly string[]; readonly entries: number } => {
+  const named: string[] = [];
+  const folders: string[] = [];
+  const call = calls().listNamed;
+  if (call === undefined) throw new Error('the native addon is not built: run `npm rebuild tappass`');
+  return { named, folders, entries: Math.max(0, call(folder, patterns, named, folders)) };
 };
 
 /** `st_mode` of what `path` leads to; a number below 0 for what cannot be looked at. */
@@ -56,11 +83,46 @@ export const isDirectory = (path: string): boolean => isOfKind(path, constants.S
 
 /** A regular file that this process may execute. */
 export const isProgram = (file: string): boolean => {
+  const call = calls().isProgram;
+  if (call !== undefined) return call(file);
   if (!isOfKind(file, constants.S_IFREG)) return false;
   try {
     accessSync(file, constants.X_OK);
     return true;
   } catch {
     return false;
+  }
+};
+
+/**
+ * For each name the first of `folders` that holds a program of that name, as a path: each folder is opened once, and
+ * each name is asked about in it. Names hold no slash.
+ */
+export const findPrograms = (folders: readonly string[], names: readonly string[]): readonly (string | undefined)[] => {
+  const call = calls().findPrograms;
+  if (call === undefined) {
+    return names.map((name) => folders.map((folder) => within(folder, name)).find((path) => isProgram(path)));
+  }
+  const results = new Int32Array(names.length).fill(-1);
+  for (let index = 0; index < folders.length; index += 1) call(folders[index] ?? '', names, index, results);
+  return names.map((name, index) => {
+    const folder = folders[results[index] ?? -1];
+    return folder === undefined ? undefined : within(folder, name);
+  });
+};
+
+/** The first bytes of a file; none of what cannot be read. */
+export const readHead = (file: string, into: Buffer): number => {
+  const call = calls().readHead;
+  if (call !== undefined) return Math.max(0, call(file, into));
+  try {
+    const fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      return readSync(fd, into, 0, into.length, 0);
+    } finally {
+      closeSync(fd);
+    }
+  } catch {
+    return 0;
   }
 };

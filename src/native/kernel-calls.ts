@@ -11,6 +11,19 @@ export interface KernelCalls {
   /** Files and folders in `folder`, to that depth and without following links, that lack one of the mode bits. */
   findWithoutMode(folder: string, depth: number, fileBits: number, folderBits: number): readonly string[];
   /**
+   * Appends to `named` the names in `folder` that match one of `patterns` (a star at the end stands for any rest), and to
+   * `folders` those of its other folders. The number of entries.
+   */
+  listNamed(folder: string, patterns: readonly string[], named: string[], folders: string[]): number;
+  /** A regular file that this process may execute. */
+  isProgram(path: string): boolean;
+  /** Sets `results` to `index` for each of `names` that is a program in `folder` and whose result is below 0. */
+  findPrograms(folder: string, names: readonly string[], index: number, results: Int32Array): number;
+  /** Fills `buffer` with the first bytes of a file: how many. */
+  readHead(path: string, buffer: Uint8Array): number;
+  /** How many descriptors of this process lead, by /proc, to something whose name holds `text`. */
+  countDescriptors(text: string): number;
+  /**
    * Starts the launcher at `path`. `stdio` holds three descriptors to pass on, -1 for a new pipe. Fills `results` with
    * pid, control socket, and our ends of the pipes (-1 where a descriptor was passed on).
    */
