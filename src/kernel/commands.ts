@@ -3,9 +3,8 @@
  * first lines name, and the dynamic loader its header names. Version managers put shell scripts ("shims") in front of
  * the real program; a name that leads to one is looked up further along PATH.
  */
-import { closeSync, openSync, readSync } from 'node:fs';
 import { basename, dirname, isAbsolute } from 'node:path';
-import { findPrograms, isProgram, readHead, realOrUndefined } from './paths.ts';
+import { findPrograms, interpreterOf, isProgram, realOrUndefined } from './paths.ts';
 import { profileFault, type Profile } from './profile.ts';
 
 export interface ResolvedCommand {
@@ -18,7 +17,6 @@ export interface ResolvedCommand {
 
 /** Interpreters of interpreters end somewhere; Linux itself stops at 4 (BINPRM_MAX_RECURSION). */
 const DEEPEST_CHAIN = 4;
-const HEADER_BYTES = 4096;
 
 export interface FoundCommands {
   readonly commands: readonly ResolvedCommand[];
@@ -117,17 +115,16 @@ const createResolver = (searchPath: readonly string[]): Resolver => {
     const real = realOrUndefined(file);
     if (real === undefined || files.has(real) || depth > DEEPEST_CHAIN) return;
     files.add(real);
-    const length = readHead(real, head);
-    if (length >= 2 && head[0] === HASH && head[1] === BANG) {
-      const { program, argument } = scriptInterpreter(head.subarray(0, length));
+    const loader = interpreterOf(real);
+    if (loader === undefined) return;
+    if (loader.startsWith('#!')) {
+      const { program, argument } = scriptInterpreter(loader);
       if (isProgram(program)) collect(program, files, depth + 1);
       if (basename(program) !== 'env') return;
       const [[, target] = []] = findAll([argument], folders);
       if (target !== undefined) collect(target, files, depth + 1);
       return;
     }
-    const loader = elfInterpreter(real, head, length);
-    if (loader === undefined) return;
     if (!loaders.has(loader)) loaders.set(loader, isProgram(loader) ? realOrUndefined(loader) : undefined);
     const realLoader = loaders.get(loader);
     if (realLoader !== undefined) files.add(realLoader);
@@ -142,52 +139,7 @@ const createResolver = (searchPath: readonly string[]): Resolver => {
   };
 };
 
-const HASH = 0x23;
-const BANG = 0x21;
-
-/** The first bytes of a file, until the next is looked at. */
-const head = Buffer.alloc(HEADER_BYTES);
-
-const scriptInterpreter = (header: Buffer): { readonly program: string; readonly argument: string } => {
-  const [line = ''] = header.subarray(2).toString('utf8').split('\n', 1);
-  const words = line.trim().split(/\s+/u);
-  const argument = words.slice(1).find((word) => !word.startsWith('-') && !word.includes('=')) ?? '';
-  return { program: words[0] ?? '', argument };
-};
-
-const PROGRAM_INTERPRETER = 3; // PT_INTERP
-
-/** The PT_INTERP path of a 64-bit little-endian ELF file (both architectures are). */
-const elfInterpreter = (file: string, header: Buffer, length: number): string | undefined => {
-  if (length < 64 || header.readUInt32BE(0) !== 0x7f454c46 || header[4] !== 2 || header[5] !== 1) return undefined;
-  const tableAt = smallWord(header, 32);
-  const entrySize = header.readUInt16LE(54);
-  const entries = header.readUInt16LE(56);
-  for (let index = 0; index < entries; index += 1) {
-    const at = tableAt + index * entrySize;
-    if (at + 56 > length) return undefined;
-    if (header.readUInt32LE(at) !== PROGRAM_INTERPRETER) continue;
-    return readText(file, header.subarray(0, length), smallWord(header, at + 8), smallWord(header, at + 32));
-  }
-  return undefined;
-};
-
-/** Of 64 bits; what does not fit into 53 is larger than any file. */
-const smallWord = (header: Buffer, at: number): number =>
-  header.readUInt32LE(at) + header.readUInt32LE(at + 4) * 0x1_0000_0000;
-
-const readText = (file: string, header: Buffer, at: number, length: number): string | undefined => {
-  if (length < 2 || length > HEADER_BYTES) return undefined;
-  let bytes = header.subarray(at, at + length);
-  if (bytes.length < length) {
-    bytes = Buffer.alloc(length);
-    const fd = openSync(file, 'r');
-    try {
-      readSync(fd, bytes, 0, length, at);
-    } finally {
-      closeSync(fd);
-    }
-  }
-  const end = bytes.indexOf(0);
-  return bytes.toString('utf8', 0, end === -1 ? length : end);
+const scriptInterpreter = (line: string): { readonly program: string; readonly argument: string } => {
+  const [program = '', ...words] = line.slice(2).trim().split(/\s+/u);
+  return { program, argument: words.find((word) => !word.startsWith('-') && !word.includes('=')) ?? '' };
 };

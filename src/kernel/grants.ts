@@ -97,20 +97,21 @@ export const expandGrant = (
 ): Expansion => {
   const grants: ExplainedGrant[] = [];
   const listed: string[] = [];
-  if (blocked.cover(rule.path)) return { grants, listed };
-  const inside = new Set([...blocked.beneath(rule.path), ...excluded.beneath(rule.path)]);
+  const { path: whole, rights, why } = rule;
+  if (blocked.cover(whole)) return { grants, listed };
+  const inside = new Set([...blocked.beneath(whole), ...excluded.beneath(whole)]);
+  if (inside.size === 0) return { grants: [{ path: whole, directory: isDirectory(whole), rights, why }], listed };
   const around = new Set<string>();
   for (const place of inside) {
-    for (let folder = folderOf(place); isWithin(folder, rule.path) && !around.has(folder); folder = folderOf(folder)) {
+    for (let folder = folderOf(place); isWithin(folder, whole) && !around.has(folder); folder = folderOf(folder)) {
       around.add(folder);
-      if (folder === rule.path) break;
+      if (folder === whole) break;
     }
   }
   const visit = (path: string, directory: boolean): void => {
     if (inside.has(path)) return;
     if (!directory || !around.has(path)) {
-      const part = path === rule.path ? {} : { of: rule.path };
-      grants.push({ path, directory, rights: rule.rights, why: rule.why, ...part });
+      grants.push(path === whole ? { path, directory, rights, why } : { path, directory, rights, why, of: whole });
       return;
     }
     listed.push(path);
@@ -119,7 +120,7 @@ export const expandGrant = (
       if (!entry.isSymbolicLink()) visit(within(path, entry.name), entry.isDirectory());
     }
   };
-  visit(rule.path, isDirectory(rule.path));
+  visit(whole, isDirectory(whole));
   return { grants, listed };
 };
 

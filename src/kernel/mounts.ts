@@ -12,12 +12,15 @@ interface Mount {
 }
 
 /** `/proc/self/mountinfo`, whose paths escape space, tab, newline and backslash as octal. */
-export const parseMounts = (mountinfo: string): readonly Mount[] =>
-  mountinfo.split('\n').flatMap((line) => {
-    const [, , device, root, point] = line.split(' ');
-    if (device === undefined || root === undefined || point === undefined) return [];
-    return [{ device, root: unescaped(root), point: unescaped(point) }];
-  });
+export const parseMounts = (mountinfo: string): readonly Mount[] => {
+  const mounts: Mount[] = [];
+  for (const line of mountinfo.split('\n')) {
+    const [, , device, root, point] = line.split(' ', 5);
+    if (device === undefined || root === undefined || point === undefined) continue;
+    mounts.push({ device, root: unescaped(root), point: unescaped(point) });
+  }
+  return mounts;
+};
 
 /** As /proc writes paths. */
 export const unescaped = (text: string): string =>

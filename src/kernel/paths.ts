@@ -1,5 +1,5 @@
 /** Where paths lead and what stands there: asked by the thousand when a profile is compiled, hence without exceptions. */
-import { accessSync, closeSync, constants, openSync, readSync, realpathSync, statSync } from 'node:fs';
+import { accessSync, constants, realpathSync, statSync } from 'node:fs';
 import { loadAddon, type NativeAddon } from '../native/addon.ts';
 
 /** Beneath or equal, by whole components. */
@@ -103,26 +103,13 @@ export const findPrograms = (folders: readonly string[], names: readonly string[
   if (call === undefined) {
     return names.map((name) => folders.map((folder) => within(folder, name)).find((path) => isProgram(path)));
   }
-  const results = new Int32Array(names.length).fill(-1);
-  for (let index = 0; index < folders.length; index += 1) call(folders[index] ?? '', names, index, results);
+  const results = new Int32Array(names.length);
+  if (call(folders, names, results) < 0) return names.map(() => undefined);
   return names.map((name, index) => {
     const folder = folders[results[index] ?? -1];
     return folder === undefined ? undefined : within(folder, name);
   });
 };
 
-/** The first bytes of a file; none of what cannot be read. */
-export const readHead = (file: string, into: Buffer): number => {
-  const call = calls().readHead;
-  if (call !== undefined) return Math.max(0, call(file, into));
-  try {
-    const fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
-    try {
-      return readSync(fd, into, 0, into.length, 0);
-    } finally {
-      closeSync(fd);
-    }
-  } catch {
-    return 0;
-  }
-};
+/** The first line of a script (`#!…`), or the dynamic loader that an ELF file names; `undefined` where there is neither. */
+export const interpreterOf = (file: string): string | undefined => calls().interpreterOf?.(file);

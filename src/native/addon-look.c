@@ -4,6 +4,7 @@
 #include "kernel.h"
 
 #include <dirent.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -214,42 +215,101 @@ static napi_value check_program(napi_env env, napi_callback_info info)
 	return result;
 }
 
-/* findPrograms(folder, names, index, results): puts `index` for each name that is a program there and has no result. */
+enum { MOST_NAME = 256 };
+
+/* Where among the folders each name is a program. */
+static void find_in(napi_env env, napi_value folders, uint32_t count, char (*names)[MOST_NAME], size_t wanted,
+		    int32_t *results)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		napi_value item;
+		char path[MOST_PATH];
+		if (napi_get_element(env, folders, i, &item) != napi_ok || !get_path(env, item, path))
+			continue;
+		owned_fd folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		for (size_t name = 0; folder >= 0 && name < wanted; name++)
+			if (results[name] < 0 && names[name][0] && is_program(folder, names[name]))
+				results[name] = (int32_t)i;
+	}
+}
+
+/* findPrograms(folders, names, results): the number of the first folder that has a program of that name, else -1. */
 static napi_value find_programs(napi_env env, napi_callback_info info)
 {
-	napi_value args[4], item;
-	size_t count = 4, length = 0;
-	uint32_t names = 0;
-	int32_t index, *results;
+	napi_value args[3], item;
+	size_t count = 3, wanted = 0, length = 0;
+	uint32_t folders = 0, names = 0;
+	int32_t *results;
 	napi_typedarray_type type;
-	char path[MOST_PATH];
 	napi_get_cb_info(env, info, &count, args, NULL, NULL);
-	if (count != 4 || !get_path(env, args[0], path) || napi_get_array_length(env, args[1], &names) != napi_ok ||
-	    napi_get_value_int32(env, args[2], &index) != napi_ok ||
-	    napi_get_typedarray_info(env, args[3], &type, &length, (void **)&results, NULL, NULL) != napi_ok ||
-	    type != napi_int32_array || length != names)
+	if (count != 3 || napi_get_array_length(env, args[0], &folders) != napi_ok ||
+	    napi_get_array_length(env, args[1], &names) != napi_ok ||
+	    napi_get_typedarray_info(env, args[2], &type, &wanted, (void **)&results, NULL, NULL) != napi_ok ||
+	    type != napi_int32_array || wanted != names)
 		return number_of(env, -EINVAL);
-	owned_fd folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	for (uint32_t i = 0; folder >= 0 && i < names; i++)
-		if (results[i] < 0 && napi_get_element(env, args[1], i, &item) == napi_ok && get_path(env, item, path) &&
-		    !strchr(path, '/') && is_program(folder, path))
-			results[i] = index;
+	char(*copies)[MOST_NAME] = calloc(names + 1, sizeof(*copies));
+	if (!copies)
+		return number_of(env, -ENOMEM);
+	for (uint32_t i = 0; i < names; i++) {
+		results[i] = -1;
+		/* One that is no name stays empty: nothing is found by it. */
+		if (napi_get_element(env, args[1], i, &item) != napi_ok ||
+		    napi_get_value_string_utf8(env, item, copies[i], MOST_NAME, &length) != napi_ok ||
+		    length >= MOST_NAME - 1 || strlen(copies[i]) != length || strchr(copies[i], '/'))
+			copies[i][0] = '\0';
+	}
+	find_in(env, args[0], folders, copies, wanted, results);
+	free(copies);
 	return number_of(env, 0);
 }
 
-/* readHead(path, buffer): how many of its first bytes were read. */
-static napi_value read_head(napi_env env, napi_callback_info info)
+/* The path that an ELF file of 64 bits names as its interpreter (both architectures are little-endian). */
+static bool elf_interpreter(int file, const char *head, size_t size, char text[MOST_PATH])
 {
-	napi_value args[2];
-	size_t count = 2, size = 0;
-	char path[MOST_PATH], *bytes;
+	Elf64_Ehdr header;
+	Elf64_Phdr entry;
+	if (size < sizeof(header))
+		return false;
+	memcpy(&header, head, sizeof(header));
+	if (memcmp(header.e_ident, ELFMAG, SELFMAG) || header.e_ident[EI_CLASS] != ELFCLASS64 ||
+	    header.e_ident[EI_DATA] != ELFDATA2LSB || header.e_phoff > size)
+		return false;
+	for (size_t i = 0; i < header.e_phnum; i++) {
+		const size_t at = header.e_phoff + i * header.e_phentsize;
+		if (at + sizeof(entry) > size)
+			return false;
+		memcpy(&entry, head + at, sizeof(entry));
+		if (entry.p_type != PT_INTERP)
+			continue;
+		if (entry.p_filesz < 2 || entry.p_filesz >= MOST_PATH || entry.p_offset > INT64_MAX)
+			return false;
+		const ssize_t got = pread(file, text, entry.p_filesz, (off_t)entry.p_offset);
+		text[got < 0 ? 0 : got] = '\0';
+		return got == (ssize_t)entry.p_filesz;
+	}
+	return false;
+}
+
+/* interpreterOf(path): the first line of a script, the path that a program names, or undefined. */
+static napi_value interpreter_of(napi_env env, napi_callback_info info)
+{
+	napi_value args[1], result = NULL;
+	size_t count = 1;
+	char path[MOST_PATH], head[MOST_PATH], text[MOST_PATH];
 	napi_get_cb_info(env, info, &count, args, NULL, NULL);
-	if (count != 2 || !get_path(env, args[0], path) ||
-	    napi_get_buffer_info(env, args[1], (void **)&bytes, &size) != napi_ok)
-		return number_of(env, -EINVAL);
+	napi_get_undefined(env, &result);
+	if (count != 1 || !get_path(env, args[0], path))
+		return result;
 	owned_fd file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	const ssize_t got = file < 0 ? -1 : pread(file, bytes, size, 0);
-	return number_of(env, got < 0 ? -errno : got);
+	const ssize_t size = file < 0 ? -1 : pread(file, head, sizeof(head) - 1, 0);
+	if (size < 2)
+		return result;
+	head[size] = '\0';
+	if (head[0] == '#' && head[1] == '!')
+		napi_create_string_utf8(env, head, strcspn(head, "\n"), &result);
+	else if (elf_interpreter(file, head, (size_t)size, text))
+		napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &result);
+	return result;
 }
 
 /* countDescriptors(text): of this process, those whose link in /proc holds the text. */
@@ -283,6 +343,6 @@ void register_look(napi_env env, napi_value exports)
 	export_function(env, exports, "listNamed", list_named);
 	export_function(env, exports, "isProgram", check_program);
 	export_function(env, exports, "findPrograms", find_programs);
-	export_function(env, exports, "readHead", read_head);
+	export_function(env, exports, "interpreterOf", interpreter_of);
 	export_function(env, exports, "countDescriptors", count_descriptors);
 }

@@ -17,10 +17,10 @@ export interface KernelCalls {
   listNamed(folder: string, patterns: readonly string[], named: string[], folders: string[]): number;
   /** A regular file that this process may execute. */
   isProgram(path: string): boolean;
-  /** Sets `results` to `index` for each of `names` that is a program in `folder` and whose result is below 0. */
-  findPrograms(folder: string, names: readonly string[], index: number, results: Int32Array): number;
-  /** Fills `buffer` with the first bytes of a file: how many. */
-  readHead(path: string, buffer: Uint8Array): number;
+  /** Fills `results` with the number of the first of `folders` that holds a program of that name, else -1. */
+  findPrograms(folders: readonly string[], names: readonly string[], results: Int32Array): number;
+  /** The first line of a script; the path that an ELF file names; `undefined` for what has neither. */
+  interpreterOf(path: string): string | undefined;
   /** How many descriptors of this process lead, by /proc, to something whose name holds `text`. */
   countDescriptors(text: string): number;
   /**
