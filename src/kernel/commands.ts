@@ -3,8 +3,8 @@
  * first lines name, and the dynamic loader its header names. Version managers put shell scripts ("shims") in front of
  * the real program; a name that leads to one is looked up further along PATH.
  */
-import { basename, dirname, isAbsolute } from 'node:path';
-import { findPrograms, interpreterOf, isProgram, realOrUndefined } from './paths.ts';
+import { basename, isAbsolute } from 'node:path';
+import { findPrograms, folderOf, programAt, type FoundProgram } from './paths.ts';
 import { profileFault, type Profile } from './profile.ts';
 
 export interface ResolvedCommand {
@@ -45,8 +45,10 @@ export const findCommands = (
   const commands: ResolvedCommand[] = [];
   const notFound: string[] = [];
   const resolver = createResolver(options.searchPath);
-  for (const [name, found] of findAll([...names], resolver.folders)) {
-    if (found !== undefined) commands.push(resolver.resolve(name, found));
+  const all = [...names];
+  for (const [index, found] of findAll(all, resolver.folders).entries()) {
+    const name = all[index] ?? '';
+    if (found !== undefined) commands.push({ name, found: found.path, files: resolver.filesOf(found) });
     else if (asked.includes(name)) {
       throw profileFault(
         `Expected \`${name}\` to be an executable file${isAbsolute(name) ? '' : ' on PATH'}, found none`,
@@ -58,12 +60,12 @@ export const findCommands = (
     // Where any program may start, what was asked for by name may also lie where nothing else is granted (`/tmp`).
     commands,
     notFound,
-    executable: any ? undefined : filesOf(commands),
+    executable: any ? undefined : allFilesOf(commands),
     searchPath: any ? options.searchPath : inPathOrder(commands, options.searchPath),
   };
 };
 
-const filesOf = (commands: readonly ResolvedCommand[]): readonly string[] => {
+const allFilesOf = (commands: readonly ResolvedCommand[]): readonly string[] => {
   const all = new Set<string>();
   for (const { files } of commands) for (const file of files) all.add(file);
   return [...all];
@@ -72,71 +74,65 @@ const filesOf = (commands: readonly ResolvedCommand[]): readonly string[] => {
 /** The caller's order, so that `node` leads to the same node inside as outside. */
 const inPathOrder = (commands: readonly ResolvedCommand[], searchPath: readonly string[]): readonly string[] => {
   const folders = new Set<string>();
-  for (const { found } of commands) folders.add(dirname(found));
+  for (const { found } of commands) folders.add(folderOf(found));
   return [...new Set([...searchPath.filter((folder) => folders.has(folder)), ...folders])];
 };
 
 /** `undefined`: no executable file of that name, or only a shim of one. */
 export const resolveCommand = (name: string, searchPath: readonly string[]): ResolvedCommand | undefined => {
-  const found = findProgram(name, searchPath);
-  return found === undefined ? undefined : createResolver(searchPath).resolve(name, found);
+  const { folders, filesOf } = createResolver(searchPath);
+  const [found] = findAll([name], folders);
+  return found === undefined ? undefined : { name, found: found.path, files: filesOf(found) };
 };
 
 export const findProgram = (name: string, searchPath: readonly string[]): string | undefined =>
-  findAll([name], searchedFolders(searchPath))[0]?.[1];
+  findAll([name], searchedFolders(searchPath))[0]?.path;
 
 /** Where a name is looked for: not in what is relative, and not among the shims of version managers. */
 const searchedFolders = (searchPath: readonly string[]): readonly string[] =>
   searchPath
     .map((folder) => (folder.length > 1 && folder.endsWith('/') ? folder.slice(0, -1) : folder))
-    .filter((folder) => isAbsolute(folder) && basename(folder) !== 'shims');
+    .filter((folder) => folder.startsWith('/') && !folder.endsWith('/shims'));
 
-const findAll = (
-  names: readonly string[],
-  folders: readonly string[],
-): readonly (readonly [name: string, found: string | undefined])[] => {
-  const isBare = (name: string): boolean => !name.includes('/') && name !== '' && !name.includes('\0');
-  const bare = names.filter(isBare);
-  const found = new Map(findPrograms(folders, bare).map((path, index) => [bare[index], path]));
-  return names.map((name) => [name, isAbsolute(name) && isProgram(name) ? name : found.get(name)]);
+/** One for each name. What holds a slash is a path, and only an absolute one can be found. */
+const findAll = (names: readonly string[], folders: readonly string[]): readonly (FoundProgram | undefined)[] => {
+  if (names.length === 0) return [];
+  const found = findPrograms(folders, names);
+  return names.map((name, index) => (name.startsWith('/') ? programAt(name) : found[index]));
 };
 
 interface Resolver {
   readonly folders: readonly string[];
-  readonly resolve: (name: string, found: string) => ResolvedCommand;
+  /** The program itself, its interpreters and loaders. */
+  readonly filesOf: (program: FoundProgram) => readonly string[];
 }
 
-/** Many commands share a loader, and some an interpreter: each is looked at once. */
+/** Many commands share a loader: it is looked at once. */
 const createResolver = (searchPath: readonly string[]): Resolver => {
   const folders = searchedFolders(searchPath);
   /** The real path of a loader, `undefined` for what cannot be started. */
   const loaders = new Map<string, string | undefined>();
-  const collect = (file: string, files: Set<string>, depth: number): void => {
-    const real = realOrUndefined(file);
-    if (real === undefined || files.has(real) || depth > DEEPEST_CHAIN) return;
-    files.add(real);
-    const loader = interpreterOf(real);
-    if (loader === undefined) return;
-    if (loader.startsWith('#!')) {
-      const { program, argument } = scriptInterpreter(loader);
-      if (isProgram(program)) collect(program, files, depth + 1);
-      if (basename(program) !== 'env') return;
-      const [[, target] = []] = findAll([argument], folders);
-      if (target !== undefined) collect(target, files, depth + 1);
-      return;
+  const loaderAt = (path: string): string | undefined => {
+    if (!loaders.has(path)) loaders.set(path, programAt(path)?.real);
+    return loaders.get(path);
+  };
+  const collect = ({ real, interpreter }: FoundProgram, files: string[], depth: number): readonly string[] => {
+    if (files.includes(real) || depth > DEEPEST_CHAIN) return files;
+    files.push(real);
+    if (interpreter === undefined) return files;
+    if (!interpreter.startsWith('#!')) {
+      const loader = loaderAt(interpreter);
+      if (loader !== undefined && !files.includes(loader)) files.push(loader);
+      return files;
     }
-    if (!loaders.has(loader)) loaders.set(loader, isProgram(loader) ? realOrUndefined(loader) : undefined);
-    const realLoader = loaders.get(loader);
-    if (realLoader !== undefined) files.add(realLoader);
+    const { program, argument } = scriptInterpreter(interpreter);
+    const start = programAt(program);
+    if (start !== undefined) collect(start, files, depth + 1);
+    if (basename(program) !== 'env') return files;
+    const [target] = findAll([argument], folders);
+    return target === undefined ? files : collect(target, files, depth + 1);
   };
-  return {
-    folders,
-    resolve: (name, found) => {
-      const files = new Set<string>();
-      collect(found, files, 0);
-      return { name, found, files: [...files] };
-    },
-  };
+  return { folders, filesOf: (program) => collect(program, [], 0) };
 };
 
 const scriptInterpreter = (line: string): { readonly program: string; readonly argument: string } => {

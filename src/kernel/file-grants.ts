@@ -75,9 +75,11 @@ export const grantFiles = (
   const started = new Set<string>();
   for (const command of commands) {
     for (const file of command.files) {
-      // Nearly all of them name the same loader.
-      if (!started.has(file)) grant(file, TO_START, `${command.name} may be started`);
+      // Nearly all of them name the same loader. What can be started is a file: nothing lies beneath it.
+      if (started.has(file)) continue;
       started.add(file);
+      if ((isWithin(file, variables.WORKSPACE) ? never : neverOutside).cover(file)) continue;
+      grants.push({ path: file, directory: false, rights: TO_START, why: `${command.name} may be started` });
     }
     const prefix = installPrefix(command, variables.HOME);
     if (prefix !== undefined) grant(prefix, ['read'], `${command.name} is installed there with what it needs`);

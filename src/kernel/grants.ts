@@ -99,8 +99,9 @@ export const expandGrant = (
   const listed: string[] = [];
   const { path: whole, rights, why } = rule;
   if (blocked.cover(whole)) return { grants, listed };
-  const inside = new Set([...blocked.beneath(whole), ...excluded.beneath(whole)]);
-  if (inside.size === 0) return { grants: [{ path: whole, directory: isDirectory(whole), rights, why }], listed };
+  const directory = isDirectory(whole);
+  const inside = new Set(directory ? [...blocked.beneath(whole), ...excluded.beneath(whole)] : []);
+  if (inside.size === 0) return { grants: [{ path: whole, directory, rights, why }], listed };
   const around = new Set<string>();
   for (const place of inside) {
     for (let folder = folderOf(place); isWithin(folder, whole) && !around.has(folder); folder = folderOf(folder)) {
@@ -108,10 +109,10 @@ export const expandGrant = (
       if (folder === whole) break;
     }
   }
-  const visit = (path: string, directory: boolean): void => {
+  const visit = (path: string, isFolder: boolean): void => {
     if (inside.has(path)) return;
-    if (!directory || !around.has(path)) {
-      grants.push(path === whole ? { path, directory, rights, why } : { path, directory, rights, why, of: whole });
+    if (!isFolder || !around.has(path)) {
+      grants.push({ path, directory: isFolder, rights, why, of: whole });
       return;
     }
     listed.push(path);
@@ -120,7 +121,7 @@ export const expandGrant = (
       if (!entry.isSymbolicLink()) visit(within(path, entry.name), entry.isDirectory());
     }
   };
-  visit(whole, isDirectory(whole));
+  visit(whole, directory);
   return { grants, listed };
 };
 

@@ -94,22 +94,37 @@ export const isProgram = (file: string): boolean => {
   }
 };
 
+export interface FoundProgram {
+  readonly path: string;
+  readonly real: string;
+  /** The first line of a script (`#!…`), or the dynamic loader that an ELF file names. */
+  readonly interpreter: string | undefined;
+}
+
 /**
- * For each name the first of `folders` that holds a program of that name, as a path: each folder is opened once, and
- * each name is asked about in it. Names hold no slash.
+ * For each name the program of that name in the first of `folders` that has one: each folder is opened once, and each name
+ * is asked about in it. Names hold no slash. Throws without the native part: so does all that could use it.
  */
-export const findPrograms = (folders: readonly string[], names: readonly string[]): readonly (string | undefined)[] => {
+export const findPrograms = (
+  folders: readonly string[],
+  names: readonly string[],
+): readonly (FoundProgram | undefined)[] => {
   const call = calls().findPrograms;
-  if (call === undefined) {
-    return names.map((name) => folders.map((folder) => within(folder, name)).find((path) => isProgram(path)));
-  }
+  if (call === undefined) throw new Error('the native addon is not built: run `npm rebuild tappass`');
   const results = new Int32Array(names.length);
-  if (call(folders, names, results) < 0) return names.map(() => undefined);
+  const reals: string[] = [];
+  const interpreters: (string | undefined)[] = [];
+  if (call(folders, names, results, reals, interpreters) < 0) return [];
   return names.map((name, index) => {
     const folder = folders[results[index] ?? -1];
-    return folder === undefined ? undefined : within(folder, name);
+    const real = reals[index];
+    if (folder === undefined || real === undefined) return undefined;
+    return { path: within(folder, name), real, interpreter: interpreters[index] };
   });
 };
 
-/** The first line of a script (`#!…`), or the dynamic loader that an ELF file names; `undefined` where there is neither. */
-export const interpreterOf = (file: string): string | undefined => calls().interpreterOf?.(file);
+/** The program at an absolute path. */
+export const programAt = (path: string): FoundProgram | undefined => {
+  const real = isProgram(path) ? realOrUndefined(path) : undefined;
+  return real === undefined ? undefined : { path, real, interpreter: calls().interpreterOf?.(real) };
+};

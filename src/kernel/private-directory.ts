@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Identity } from './orders.ts';
 import { isAbandoned, ownPrefix } from './owner.ts';
+import { listNamed } from './paths.ts';
 
 export interface PrivateDirectories {
   /** Holds the two others: what a profile grants as ${TMP}. */
@@ -67,7 +68,7 @@ const openRoot = (): string => {
 
 /** Removes what processes of ours that were killed have left behind. */
 const sweep = (parent: string): void => {
-  for (const name of readdirSync(parent)) {
+  for (const name of listNamed(parent, ['tappass-*']).named) {
     if (!isAbandoned(name)) continue;
     const path = join(parent, name);
     try {

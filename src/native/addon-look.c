@@ -215,54 +215,6 @@ static napi_value check_program(napi_env env, napi_callback_info info)
 	return result;
 }
 
-enum { MOST_NAME = 256 };
-
-/* Where among the folders each name is a program. */
-static void find_in(napi_env env, napi_value folders, uint32_t count, char (*names)[MOST_NAME], size_t wanted,
-		    int32_t *results)
-{
-	for (uint32_t i = 0; i < count; i++) {
-		napi_value item;
-		char path[MOST_PATH];
-		if (napi_get_element(env, folders, i, &item) != napi_ok || !get_path(env, item, path))
-			continue;
-		owned_fd folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		for (size_t name = 0; folder >= 0 && name < wanted; name++)
-			if (results[name] < 0 && names[name][0] && is_program(folder, names[name]))
-				results[name] = (int32_t)i;
-	}
-}
-
-/* findPrograms(folders, names, results): the number of the first folder that has a program of that name, else -1. */
-static napi_value find_programs(napi_env env, napi_callback_info info)
-{
-	napi_value args[3], item;
-	size_t count = 3, wanted = 0, length = 0;
-	uint32_t folders = 0, names = 0;
-	int32_t *results;
-	napi_typedarray_type type;
-	napi_get_cb_info(env, info, &count, args, NULL, NULL);
-	if (count != 3 || napi_get_array_length(env, args[0], &folders) != napi_ok ||
-	    napi_get_array_length(env, args[1], &names) != napi_ok ||
-	    napi_get_typedarray_info(env, args[2], &type, &wanted, (void **)&results, NULL, NULL) != napi_ok ||
-	    type != napi_int32_array || wanted != names)
-		return number_of(env, -EINVAL);
-	char(*copies)[MOST_NAME] = calloc(names + 1, sizeof(*copies));
-	if (!copies)
-		return number_of(env, -ENOMEM);
-	for (uint32_t i = 0; i < names; i++) {
-		results[i] = -1;
-		/* One that is no name stays empty: nothing is found by it. */
-		if (napi_get_element(env, args[1], i, &item) != napi_ok ||
-		    napi_get_value_string_utf8(env, item, copies[i], MOST_NAME, &length) != napi_ok ||
-		    length >= MOST_NAME - 1 || strlen(copies[i]) != length || strchr(copies[i], '/'))
-			copies[i][0] = '\0';
-	}
-	find_in(env, args[0], folders, copies, wanted, results);
-	free(copies);
-	return number_of(env, 0);
-}
-
 /* The path that an ELF file of 64 bits names as its interpreter (both architectures are little-endian). */
 static bool elf_interpreter(int file, const char *head, size_t size, char text[MOST_PATH])
 {
@@ -283,33 +235,112 @@ static bool elf_interpreter(int file, const char *head, size_t size, char text[M
 			continue;
 		if (entry.p_filesz < 2 || entry.p_filesz >= MOST_PATH || entry.p_offset > INT64_MAX)
 			return false;
-		const ssize_t got = pread(file, text, entry.p_filesz, (off_t)entry.p_offset);
+		const bool is_read = entry.p_offset < size && entry.p_filesz <= size - entry.p_offset;
+		if (is_read)
+			memcpy(text, head + entry.p_offset, entry.p_filesz);
+		const ssize_t got = is_read ? (ssize_t)entry.p_filesz
+					    : pread(file, text, entry.p_filesz, (off_t)entry.p_offset);
 		text[got < 0 ? 0 : got] = '\0';
 		return got == (ssize_t)entry.p_filesz;
 	}
 	return false;
 }
 
-/* interpreterOf(path): the first line of a script, the path that a program names, or undefined. */
+/* The first line of a script, or the path that a program names; undefined where there is neither. */
+static napi_value name_interpreter(napi_env env, const char *path)
+{
+	napi_value result = NULL;
+	char head[MOST_PATH], text[MOST_PATH];
+	napi_get_undefined(env, &result);
+	owned_fd file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	const ssize_t size = file < 0 ? -1 : pread(file, head, sizeof(head), 0);
+	if (size < 2)
+		return result;
+	if (head[0] == '#' && head[1] == '!') {
+		const char *end = memchr(head, '\n', (size_t)size);
+		napi_create_string_utf8(env, head, end ? (size_t)(end - head) : (size_t)size, &result);
+	} else if (elf_interpreter(file, head, (size_t)size, text)) {
+		napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &result);
+	}
+	return result;
+}
+
+/* interpreterOf(path) */
 static napi_value interpreter_of(napi_env env, napi_callback_info info)
 {
 	napi_value args[1], result = NULL;
 	size_t count = 1;
-	char path[MOST_PATH], head[MOST_PATH], text[MOST_PATH];
+	char path[MOST_PATH];
 	napi_get_cb_info(env, info, &count, args, NULL, NULL);
 	napi_get_undefined(env, &result);
-	if (count != 1 || !get_path(env, args[0], path))
-		return result;
-	owned_fd file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	const ssize_t size = file < 0 ? -1 : pread(file, head, sizeof(head) - 1, 0);
-	if (size < 2)
-		return result;
-	head[size] = '\0';
-	if (head[0] == '#' && head[1] == '!')
-		napi_create_string_utf8(env, head, strcspn(head, "\n"), &result);
-	else if (elf_interpreter(file, head, (size_t)size, text))
-		napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &result);
-	return result;
+	return count == 1 && get_path(env, args[0], path) ? name_interpreter(env, path) : result;
+}
+
+enum { MOST_NAME = 256 };
+
+/* What is looked for, and what is found of it: the number of its folder, its real path, its interpreter. */
+struct programs {
+	napi_env env;
+	napi_value reals, interpreters;
+	size_t count;
+	char (*names)[MOST_NAME];
+	int32_t *results;
+};
+
+static void find_in(const struct programs *programs, const char *folder, int32_t number)
+{
+	char path[MOST_PATH + MOST_NAME], real[PATH_MAX];
+	owned_fd opened = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	for (size_t i = 0; opened >= 0 && i < programs->count; i++) {
+		napi_value text = NULL;
+		if (programs->results[i] >= 0 || !programs->names[i][0] || !is_program(opened, programs->names[i]))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", folder, programs->names[i]);
+		if (!realpath(path, real) ||
+		    napi_create_string_utf8(programs->env, real, NAPI_AUTO_LENGTH, &text) != napi_ok)
+			continue;
+		programs->results[i] = number;
+		napi_set_element(programs->env, programs->reals, (uint32_t)i, text);
+		napi_set_element(programs->env, programs->interpreters, (uint32_t)i,
+				 name_interpreter(programs->env, real));
+	}
+}
+
+/* findPrograms(folders, names, results, reals, interpreters): results[i] is the first folder with that program, else -1. */
+static napi_value find_programs(napi_env env, napi_callback_info info)
+{
+	napi_value args[5], item;
+	size_t count = 5, length = 0;
+	uint32_t folders = 0, names = 0;
+	napi_typedarray_type type;
+	struct programs programs = { .env = env };
+	char folder[MOST_PATH];
+	napi_get_cb_info(env, info, &count, args, NULL, NULL);
+	if (count != 5 || napi_get_array_length(env, args[0], &folders) != napi_ok ||
+	    napi_get_array_length(env, args[1], &names) != napi_ok ||
+	    napi_get_typedarray_info(env, args[2], &type, &programs.count, (void **)&programs.results, NULL, NULL) !=
+		    napi_ok ||
+	    type != napi_int32_array || programs.count != names)
+		return number_of(env, -EINVAL);
+	programs.reals = args[3];
+	programs.interpreters = args[4];
+	programs.names = calloc(names + 1, MOST_NAME);
+	if (!programs.names)
+		return number_of(env, -ENOMEM);
+	for (uint32_t i = 0; i < names; i++) {
+		char *name = programs.names[i];
+		programs.results[i] = -1;
+		/* One that is no name stays empty: nothing is found by it. */
+		if (napi_get_element(env, args[1], i, &item) != napi_ok ||
+		    napi_get_value_string_utf8(env, item, name, MOST_NAME, &length) != napi_ok ||
+		    length >= MOST_NAME - 1 || strlen(name) != length || strchr(name, '/'))
+			name[0] = '\0';
+	}
+	for (uint32_t i = 0; i < folders; i++)
+		if (napi_get_element(env, args[0], i, &item) == napi_ok && get_path(env, item, folder))
+			find_in(&programs, folder, (int32_t)i);
+	free(programs.names);
+	return number_of(env, 0);
 }
 
 /* countDescriptors(text): of this process, those whose link in /proc holds the text. */

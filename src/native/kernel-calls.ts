@@ -17,8 +17,17 @@ export interface KernelCalls {
   listNamed(folder: string, patterns: readonly string[], named: string[], folders: string[]): number;
   /** A regular file that this process may execute. */
   isProgram(path: string): boolean;
-  /** Fills `results` with the number of the first of `folders` that holds a program of that name, else -1. */
-  findPrograms(folders: readonly string[], names: readonly string[], results: Int32Array): number;
+  /**
+   * Fills `results` with the number of the first of `folders` that holds a program of that name, else -1; and for those
+   * that are found, where they really stand and what `interpreterOf` says.
+   */
+  findPrograms(
+    folders: readonly string[],
+    names: readonly string[],
+    results: Int32Array,
+    reals: string[],
+    interpreters: (string | undefined)[],
+  ): number;
   /** The first line of a script; the path that an ELF file names; `undefined` for what has neither. */
   interpreterOf(path: string): string | undefined;
   /** How many descriptors of this process lead, by /proc, to something whose name holds `text`. */
