@@ -44,6 +44,8 @@ export const findCommands = (
   if (profile.commands !== 'any') for (const rule of profile.commands) for (const name of rule.names) names.add(name);
   const commands: ResolvedCommand[] = [];
   const notFound: string[] = [];
+  if (names.size === 0)
+    return { commands, notFound, executable: any ? undefined : [], searchPath: any ? options.searchPath : [] };
   const resolver = createResolver(options.searchPath);
   const all = [...names];
   for (const [index, found] of findAll(all, resolver.folders).entries()) {

@@ -67,8 +67,8 @@ export const filtersOf = (name: string, given: FilterSource): Filters => {
     compileSeccomp({ fallback: given.syscalls.fallback, rules: asked }, given.architecture);
   return {
     source,
-    newProcess: once(() => made()?.newProcess ?? compile(rules())),
-    running: once(() => made()?.running ?? compile(runningRules())),
+    newProcess: once(() => made()?.newProcess() ?? compile(rules())),
+    running: once(() => made()?.running() ?? compile(runningRules())),
     rules,
     runningRules,
   };
@@ -108,22 +108,23 @@ const readyMade = (name: string, given: FilterSource, source: string): ReadyMade
   }
 };
 
+/** `undefined` for a filter that is not whole. */
 export interface ReadyMade {
-  readonly newProcess: Uint8Array;
-  readonly running: Uint8Array;
+  readonly newProcess: () => Uint8Array | undefined;
+  readonly running: () => Uint8Array | undefined;
 }
 
-/** `undefined` for what was compiled from another text than `source`, and for what is not whole. */
+/** `undefined` for what was compiled from another text than `source`, and for a file that does not end where it should. */
 export const parseReadyMade = (text: string, source: string): ReadyMade | undefined => {
   if (!text.startsWith(source) || text[source.length] !== '\n') return undefined;
   const [newProcess = '', running = '', end, ...more] = text.slice(source.length + 1).split('\n');
-  const filters = [newProcess, running].map((line) => Buffer.from(line, 'base64'));
-  const [forNew, forRunning] = filters.map((bytes) => new Uint8Array(bytes));
-  const isWhole = [newProcess, running].every(
-    (line, index) => line !== '' && filters[index]?.toString('base64') === line,
-  );
-  if (forNew === undefined || forRunning === undefined || !isWhole || end !== '' || more.length > 0) return undefined;
-  return { newProcess: forNew, running: forRunning };
+  if (end !== '' || more.length > 0) return undefined;
+  return { newProcess: () => decode(newProcess), running: () => decode(running) };
+};
+
+const decode = (line: string): Uint8Array | undefined => {
+  const bytes = Buffer.from(line, 'base64');
+  return line !== '' && bytes.toString('base64') === line ? new Uint8Array(bytes) : undefined;
 };
 
 const once = <T>(make: () => T): (() => T) => {

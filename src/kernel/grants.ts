@@ -26,22 +26,31 @@ export interface Expansion {
  * with its nearest real parent. Most do not exist: asked without exceptions, and each parent once.
  */
 export const realPlaces = (paths: readonly string[]): readonly string[] => {
-  const parents = new Map([['/', '/']]);
-  const realParent = (folder: string): string => {
+  const parents = new Map<string, Parent>([['/', { real: '/', exists: true }]]);
+  const parentAt = (folder: string): Parent => {
     const known = parents.get(folder);
     if (known !== undefined) return known;
-    const real = realOrUndefined(folder) ?? within(realParent(folderOf(folder)), nameOf(folder));
-    parents.set(folder, real);
-    return real;
+    const above = parentAt(folderOf(folder));
+    const real = above.exists ? realOrUndefined(folder) : undefined;
+    const parent = { real: real ?? within(above.real, nameOf(folder)), exists: real !== undefined };
+    parents.set(folder, parent);
+    return parent;
   };
   const places = new Set<string>();
   for (const path of paths) {
-    places.add(path === '/' ? '/' : within(realParent(folderOf(path)), nameOf(path)));
-    const real = realOrUndefined(path);
+    const parent = parentAt(folderOf(path));
+    places.add(path === '/' ? '/' : within(parent.real, nameOf(path)));
+    const real = parent.exists ? realOrUndefined(path) : undefined;
     if (real !== undefined) places.add(real);
   }
   return [...places];
 };
+
+/** Where a folder leads to; for one that does not exist, where it would. */
+interface Parent {
+  readonly real: string;
+  readonly exists: boolean;
+}
 
 const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
 

@@ -69,7 +69,7 @@ const lax = Buffer.from(compileSeccomp({ fallback: 'allow', rules: [] }, 'x64'))
 test('a file is taken where it was compiled from this very text', () => {
   expect(first).toBe(source);
   const taken = parseReadyMade([source, lax, running, ''].join('\n'), source);
-  expect([taken?.newProcess, taken?.running]).toEqual(
+  expect([taken?.newProcess(), taken?.running()]).toEqual(
     [lax, running].map((line) => new Uint8Array(Buffer.from(line, 'base64'))),
   );
 });
@@ -81,6 +81,7 @@ test.each([
   ['of another network line', [first.replace('"none"', '"any"'), lax, lax, '']],
   ['without its last line', [first, lax]],
   ['cut short', [first, newProcess, running.slice(0, -3)]],
+  ['whose first filter is cut short', [first, newProcess.slice(0, -3), running, '']],
   ['with bytes that are no base64', [first, `!${lax}`, lax, '']],
   ['with an empty filter', [first, '', lax, '']],
   ['with lines as on another system', [`${first}\r`, `${lax}\r`, `${lax}\r`, '']],
@@ -88,7 +89,7 @@ test.each([
   ['with more lines', [first, lax, lax, '', lax]],
   ['that is empty', []],
 ])('a file %s is left alone', (_, lines) => {
-  expect(parseReadyMade(lines.join('\n'), source)).toBeUndefined();
+  expect(parseReadyMade(lines.join('\n'), source)?.newProcess()).toBeUndefined();
 });
 
 test('without a file the filters are compiled, and no name leads out of the folder', () => {
