@@ -1,6 +1,10 @@
 /** Where paths lead and what stands there: asked by the thousand when a profile is compiled, hence without exceptions. */
 import { accessSync, constants, realpathSync, statSync } from 'node:fs';
+import { constants as os } from 'node:os';
 import { loadAddon, type NativeAddon } from '../native/addon.ts';
+import { errnoName } from './errno.ts';
+
+const { errno } = os;
 
 /** Beneath or equal, by whole components. */
 export const isWithin = (path: string, folder: string): boolean =>
@@ -39,7 +43,7 @@ export const findWithoutMode = (
 
 /**
  * Names in `folder` that match (a star at the end stands for any rest), and those of its other folders. Empty where it
- * cannot be listed.
+ * is not there, or not ours to read.
  */
 export const listNamed = (
   folder: string,
@@ -49,8 +53,15 @@ export const listNamed = (
   const folders: string[] = [];
   const call = calls().listNamed;
   if (call === undefined) throw new Error('the native addon is not built: run `npm rebuild tappass`');
-  return { named, folders, entries: Math.max(0, call(folder, patterns, named, folders)) };
+  const entries = call(folder, patterns, named, folders);
+  // A search that could not be made must not pass for one that found nothing.
+  if (entries < 0 && !UNREACHABLE.has(-entries)) throw new Error(`${folder} cannot be listed (${errnoName(-entries)})`);
+  return { named, folders, entries: Math.max(0, entries) };
 };
+
+const UNREACHABLE: ReadonlySet<number> = new Set(
+  (['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'ELOOP'] as const).map((name) => errno[name]),
+);
 
 /** `st_mode` of what `path` leads to; a number below 0 for what cannot be looked at. */
 const modeOf = (path: string): number => {
@@ -114,7 +125,8 @@ export const findPrograms = (
   const results = new Int32Array(names.length);
   const reals: string[] = [];
   const interpreters: (string | undefined)[] = [];
-  if (call(folders, names, results, reals, interpreters) < 0) return [];
+  const failed = call(folders, names, results, reals, interpreters);
+  if (failed < 0) throw new Error(`programs cannot be looked for (${errnoName(-failed)})`);
   return names.map((name, index) => {
     const folder = folders[results[index] ?? -1];
     const real = reals[index];

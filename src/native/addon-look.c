@@ -4,7 +4,6 @@
 #include "kernel.h"
 
 #include <dirent.h>
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -156,29 +155,41 @@ static bool matches(const char *name, const char *pattern)
 	return length && pattern[length - 1] == '*' ? !strncmp(name, pattern, length - 1) : !strcmp(name, pattern);
 }
 
-enum { MOST_PATTERNS = 32, MOST_PATTERN = 256 };
+enum { MOST_PATTERN = 512 };
+
+/* One that is longer than any name matches nothing, and stays empty. */
+static char (*copy_patterns(napi_env env, napi_value list, uint32_t count))[MOST_PATTERN]
+{
+	char(*patterns)[MOST_PATTERN] = calloc(count + 1, MOST_PATTERN);
+	for (uint32_t i = 0; patterns && i < count; i++) {
+		napi_value item;
+		size_t length = 0;
+		if (napi_get_element(env, list, i, &item) != napi_ok ||
+		    napi_get_value_string_utf8(env, item, patterns[i], MOST_PATTERN, &length) != napi_ok ||
+		    length > MOST_PATTERN - 8 || strlen(patterns[i]) != length)
+			patterns[i][0] = '\0';
+	}
+	return patterns;
+}
 
 /* listNamed(folder, patterns, named, folders): names in it that match, else are folders; how many entries it has. */
 static napi_value list_named(napi_env env, napi_callback_info info)
 {
-	napi_value args[4], item;
-	size_t count = 4, length;
+	napi_value args[4];
+	size_t count = 4;
 	uint32_t patterns = 0, named = 0, folders = 0;
 	int64_t entries = 0;
-	char path[MOST_PATH], pattern[MOST_PATTERNS][MOST_PATTERN];
+	char path[MOST_PATH];
 	napi_get_cb_info(env, info, &count, args, NULL, NULL);
-	if (count != 4 || !get_path(env, args[0], path) || napi_get_array_length(env, args[1], &patterns) != napi_ok ||
-	    patterns > MOST_PATTERNS)
+	if (count != 4 || !get_path(env, args[0], path) || napi_get_array_length(env, args[1], &patterns) != napi_ok)
 		return number_of(env, -EINVAL);
-	for (uint32_t i = 0; i < patterns; i++)
-		if (napi_get_element(env, args[1], i, &item) != napi_ok ||
-		    napi_get_value_string_utf8(env, item, pattern[i], MOST_PATTERN, &length) != napi_ok ||
-		    length > MOST_PATTERN - 2)
-			return number_of(env, -EINVAL);
 	DIR *listing = opendir(path);
 	if (!listing)
 		return number_of(env, -errno);
-	for (struct dirent *entry; (entry = readdir(listing));) {
+	char(*pattern)[MOST_PATTERN] = copy_patterns(env, args[1], patterns);
+	if (!pattern)
+		entries = -ENOMEM;
+	for (struct dirent *entry; pattern && (entry = readdir(listing));) {
 		struct stat stat = { .st_mode = entry->d_type == DT_DIR ? S_IFDIR : 0 };
 		bool matched = false;
 		if (is_dots(entry->d_name))
@@ -193,154 +204,9 @@ static napi_value list_named(napi_env env, napi_callback_info info)
 		else if (S_ISDIR(stat.st_mode))
 			put(env, args[3], &folders, entry->d_name);
 	}
+	free(pattern);
 	closedir(listing);
 	return number_of(env, entries);
-}
-
-/* A regular file that this process may execute. */
-static bool is_program(int folder, const char *name)
-{
-	struct stat found;
-	return !fstatat(folder, name, &found, 0) && S_ISREG(found.st_mode) && !faccessat(folder, name, X_OK, 0);
-}
-
-/* isProgram(path) */
-static napi_value check_program(napi_env env, napi_callback_info info)
-{
-	napi_value args[1], result = NULL;
-	size_t count = 1;
-	char path[MOST_PATH];
-	napi_get_cb_info(env, info, &count, args, NULL, NULL);
-	napi_get_boolean(env, count == 1 && get_path(env, args[0], path) && is_program(AT_FDCWD, path), &result);
-	return result;
-}
-
-/* The path that an ELF file of 64 bits names as its interpreter (both architectures are little-endian). */
-static bool elf_interpreter(int file, const char *head, size_t size, char text[MOST_PATH])
-{
-	Elf64_Ehdr header;
-	Elf64_Phdr entry;
-	if (size < sizeof(header))
-		return false;
-	memcpy(&header, head, sizeof(header));
-	if (memcmp(header.e_ident, ELFMAG, SELFMAG) || header.e_ident[EI_CLASS] != ELFCLASS64 ||
-	    header.e_ident[EI_DATA] != ELFDATA2LSB || header.e_phoff > size)
-		return false;
-	for (size_t i = 0; i < header.e_phnum; i++) {
-		const size_t at = header.e_phoff + i * header.e_phentsize;
-		if (at + sizeof(entry) > size)
-			return false;
-		memcpy(&entry, head + at, sizeof(entry));
-		if (entry.p_type != PT_INTERP)
-			continue;
-		if (entry.p_filesz < 2 || entry.p_filesz >= MOST_PATH || entry.p_offset > INT64_MAX)
-			return false;
-		const bool is_read = entry.p_offset < size && entry.p_filesz <= size - entry.p_offset;
-		if (is_read)
-			memcpy(text, head + entry.p_offset, entry.p_filesz);
-		const ssize_t got = is_read ? (ssize_t)entry.p_filesz
-					    : pread(file, text, entry.p_filesz, (off_t)entry.p_offset);
-		text[got < 0 ? 0 : got] = '\0';
-		return got == (ssize_t)entry.p_filesz;
-	}
-	return false;
-}
-
-/* The first line of a script, or the path that a program names; undefined where there is neither. */
-static napi_value name_interpreter(napi_env env, const char *path)
-{
-	napi_value result = NULL;
-	char head[MOST_PATH], text[MOST_PATH];
-	napi_get_undefined(env, &result);
-	owned_fd file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	const ssize_t size = file < 0 ? -1 : pread(file, head, sizeof(head), 0);
-	if (size < 2)
-		return result;
-	if (head[0] == '#' && head[1] == '!') {
-		const char *end = memchr(head, '\n', (size_t)size);
-		napi_create_string_utf8(env, head, end ? (size_t)(end - head) : (size_t)size, &result);
-	} else if (elf_interpreter(file, head, (size_t)size, text)) {
-		napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &result);
-	}
-	return result;
-}
-
-/* interpreterOf(path) */
-static napi_value interpreter_of(napi_env env, napi_callback_info info)
-{
-	napi_value args[1], result = NULL;
-	size_t count = 1;
-	char path[MOST_PATH];
-	napi_get_cb_info(env, info, &count, args, NULL, NULL);
-	napi_get_undefined(env, &result);
-	return count == 1 && get_path(env, args[0], path) ? name_interpreter(env, path) : result;
-}
-
-enum { MOST_NAME = 256 };
-
-/* What is looked for, and what is found of it: the number of its folder, its real path, its interpreter. */
-struct programs {
-	napi_env env;
-	napi_value reals, interpreters;
-	size_t count;
-	char (*names)[MOST_NAME];
-	int32_t *results;
-};
-
-static void find_in(const struct programs *programs, const char *folder, int32_t number)
-{
-	char path[MOST_PATH + MOST_NAME], real[PATH_MAX];
-	owned_fd opened = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	for (size_t i = 0; opened >= 0 && i < programs->count; i++) {
-		napi_value text = NULL;
-		if (programs->results[i] >= 0 || !programs->names[i][0] || !is_program(opened, programs->names[i]))
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", folder, programs->names[i]);
-		if (!realpath(path, real) ||
-		    napi_create_string_utf8(programs->env, real, NAPI_AUTO_LENGTH, &text) != napi_ok)
-			continue;
-		programs->results[i] = number;
-		napi_set_element(programs->env, programs->reals, (uint32_t)i, text);
-		napi_set_element(programs->env, programs->interpreters, (uint32_t)i,
-				 name_interpreter(programs->env, real));
-	}
-}
-
-/* findPrograms(folders, names, results, reals, interpreters): results[i] is the first folder with that program, else -1. */
-static napi_value find_programs(napi_env env, napi_callback_info info)
-{
-	napi_value args[5], item;
-	size_t count = 5, length = 0;
-	uint32_t folders = 0, names = 0;
-	napi_typedarray_type type;
-	struct programs programs = { .env = env };
-	char folder[MOST_PATH];
-	napi_get_cb_info(env, info, &count, args, NULL, NULL);
-	if (count != 5 || napi_get_array_length(env, args[0], &folders) != napi_ok ||
-	    napi_get_array_length(env, args[1], &names) != napi_ok ||
-	    napi_get_typedarray_info(env, args[2], &type, &programs.count, (void **)&programs.results, NULL, NULL) !=
-		    napi_ok ||
-	    type != napi_int32_array || programs.count != names)
-		return number_of(env, -EINVAL);
-	programs.reals = args[3];
-	programs.interpreters = args[4];
-	programs.names = calloc(names + 1, MOST_NAME);
-	if (!programs.names)
-		return number_of(env, -ENOMEM);
-	for (uint32_t i = 0; i < names; i++) {
-		char *name = programs.names[i];
-		programs.results[i] = -1;
-		/* One that is no name stays empty: nothing is found by it. */
-		if (napi_get_element(env, args[1], i, &item) != napi_ok ||
-		    napi_get_value_string_utf8(env, item, name, MOST_NAME, &length) != napi_ok ||
-		    length >= MOST_NAME - 1 || strlen(name) != length || strchr(name, '/'))
-			name[0] = '\0';
-	}
-	for (uint32_t i = 0; i < folders; i++)
-		if (napi_get_element(env, args[0], i, &item) == napi_ok && get_path(env, item, folder))
-			find_in(&programs, folder, (int32_t)i);
-	free(programs.names);
-	return number_of(env, 0);
 }
 
 /* countDescriptors(text): of this process, those whose link in /proc holds the text. */
@@ -372,8 +238,5 @@ void register_look(napi_env env, napi_value exports)
 	export_function(env, exports, "hasAttribute", has_attribute);
 	export_function(env, exports, "findWithoutMode", find_without_mode);
 	export_function(env, exports, "listNamed", list_named);
-	export_function(env, exports, "isProgram", check_program);
-	export_function(env, exports, "findPrograms", find_programs);
-	export_function(env, exports, "interpreterOf", interpreter_of);
 	export_function(env, exports, "countDescriptors", count_descriptors);
 }
