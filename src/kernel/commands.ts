@@ -99,7 +99,7 @@ const searchedFolders = (searchPath: readonly string[]): readonly string[] =>
 /** One for each name. What holds a slash is a path, and only an absolute one can be found. */
 const findAll = (names: readonly string[], folders: readonly string[]): readonly (FoundProgram | undefined)[] => {
   if (names.length === 0) return [];
-  const found = findPrograms(folders, names);
+  const found = names.every((name) => name.startsWith('/')) ? [] : findPrograms(folders, names);
   return names.map((name, index) => (name.startsWith('/') ? programAt(name) : found[index]));
 };
 
@@ -109,29 +109,31 @@ interface Resolver {
   readonly filesOf: (program: FoundProgram) => readonly string[];
 }
 
-/** Many commands share a loader: it is looked at once. */
+/** Many commands share a loader, and some an interpreter: each is looked at once. */
 const createResolver = (searchPath: readonly string[]): Resolver => {
   const folders = searchedFolders(searchPath);
-  /** The real path of a loader, `undefined` for what cannot be started. */
-  const loaders = new Map<string, string | undefined>();
-  const loaderAt = (path: string): string | undefined => {
-    if (!loaders.has(path)) loaders.set(path, programAt(path)?.real);
-    return loaders.get(path);
+  /** By path, or by name for what `env` looks for; `undefined` for what cannot be started. */
+  const looked = new Map<string, FoundProgram | undefined>();
+  const lookAt = (name: string): FoundProgram | undefined => {
+    if (!looked.has(name)) looked.set(name, findAll([name], folders)[0]);
+    return looked.get(name);
   };
+  /** What a header names is a path: PATH is not asked about it, nor the current directory. */
+  const atPath = (name: string): FoundProgram | undefined => (name.startsWith('/') ? lookAt(name) : undefined);
   const collect = ({ real, interpreter }: FoundProgram, files: string[], depth: number): readonly string[] => {
     if (files.includes(real) || depth > DEEPEST_CHAIN) return files;
     files.push(real);
     if (interpreter === undefined) return files;
     if (!interpreter.startsWith('#!')) {
-      const loader = loaderAt(interpreter);
+      const loader = atPath(interpreter)?.real;
       if (loader !== undefined && !files.includes(loader)) files.push(loader);
       return files;
     }
     const { program, argument } = scriptInterpreter(interpreter);
-    const start = programAt(program);
+    const start = atPath(program);
     if (start !== undefined) collect(start, files, depth + 1);
     if (basename(program) !== 'env') return files;
-    const [target] = findAll([argument], folders);
+    const target = lookAt(argument);
     return target === undefined ? files : collect(target, files, depth + 1);
   };
   return { folders, filesOf: (program) => collect(program, [], 0) };
