@@ -114,14 +114,14 @@ export interface FoundProgram {
 
 /**
  * For each name the program of that name in the first of `folders` that has one: each folder is opened once, and each name
- * is asked about in it. Names hold no slash. Throws without the native part: so does all that could use it.
+ * is asked about in it. A name with a slash is none.
  */
 export const findPrograms = (
   folders: readonly string[],
   names: readonly string[],
 ): readonly (FoundProgram | undefined)[] => {
   const call = calls().findPrograms;
-  if (call === undefined) throw new Error('the native addon is not built: run `npm rebuild tappass`');
+  if (call === undefined) return names.map((name) => findSlowly(folders, name));
   const results = new Int32Array(names.length);
   const reals: string[] = [];
   const interpreters: (string | undefined)[] = [];
@@ -139,4 +139,14 @@ export const findPrograms = (
 export const programAt = (path: string): FoundProgram | undefined => {
   const real = isProgram(path) ? realOrUndefined(path) : undefined;
   return real === undefined ? undefined : { path, real, interpreter: calls().interpreterOf?.(real) };
+};
+
+/** Without the native part, which is what an error will then be about. */
+const findSlowly = (folders: readonly string[], name: string): FoundProgram | undefined => {
+  if (name.includes('/') || name.includes('\0')) return undefined;
+  for (const folder of folders) {
+    const program = programAt(within(folder, name));
+    if (program !== undefined) return program;
+  }
+  return undefined;
 };

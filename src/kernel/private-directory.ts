@@ -8,7 +8,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Identity } from './orders.ts';
 import { isAbandoned, ownPrefix } from './owner.ts';
-import { listNamed } from './paths.ts';
 
 export interface PrivateDirectories {
   /** Holds the two others: what a profile grants as ${TMP}. */
@@ -68,7 +67,7 @@ const openRoot = (): string => {
 
 /** Removes what processes of ours that were killed have left behind. */
 const sweep = (parent: string): void => {
-  for (const name of listNamed(parent, ['tappass-*']).named) {
+  for (const name of readdirSync(parent)) {
     if (!isAbandoned(name)) continue;
     const path = join(parent, name);
     try {
