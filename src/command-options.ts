@@ -5,6 +5,7 @@ import { TapPassConfigError } from './model/errors.ts';
 import { TIERS } from './model/tier.ts';
 import { sinkOf, type JournalSettings } from './journals.ts';
 import type { CompiledLimits } from './kernel/compiled.ts';
+import { isDirectory as isDirectoryAt, realOrUndefined } from './kernel/paths.ts';
 import type { EventSink } from './model/event.ts';
 import type { Tier } from './model/tier.ts';
 
@@ -89,6 +90,8 @@ export const requireWorkspace = (option: unknown): string => {
     throw misuse(`Expected \`workspace\` to be the path of a directory, got ${shown(given)}`);
   }
   const path = resolve(given);
+  // It leads to itself: no link, here or above. Anything else is looked at again, for the error that it may be.
+  if (path !== '/' && realOrUndefined(path) === path && isDirectoryAt(path)) return path;
   let isLink: boolean;
   let isDirectory: boolean;
   try {

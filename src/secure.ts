@@ -24,6 +24,7 @@ import { lockDownFault, lockState, setLockDownFault, setLockState } from './kern
 import { wideningOf } from './kernel/narrowing.ts';
 import { privateRoot } from './kernel/private-directory.ts';
 import { currentProfile } from './kernel/profile-current.ts';
+import { readBuiltIn } from './kernel/profile-files.ts';
 import { cleanPath } from './kernel/program.ts';
 import { nativeFile } from './native/addon.ts';
 import { TrustTierDenied } from './model/errors.ts';
@@ -88,7 +89,7 @@ export const secure = (tier: Tier | SecureOptions = {}, more: Omit<SecureOptions
   if (before !== undefined) {
     if (before.profile.digest === profile.digest && report !== undefined) return report;
     const wider = wideningOf(before.profile, profile);
-    if (wider !== undefined) throw widened(asked, before.tier, before.site, site, wider);
+    if (wider !== undefined) throw widened(asked, before.tier, before.site(), site(), wider);
   }
   const sink = openSink?.();
   const record = (outcome: string, facts: object): void =>
@@ -98,7 +99,7 @@ export const secure = (tier: Tier | SecureOptions = {}, more: Omit<SecureOptions
       tier: asked,
       profile: profile.name,
       digest: profile.digest,
-      site,
+      site: site(),
       degraded,
       ...facts,
     });
@@ -149,7 +150,7 @@ const compileFor = (
   const launcher = nativeFile('tappass-launcher');
   const commands = requireNames('commands', options.commands);
   // What a later, tighter call will need can no longer be read then.
-  for (const name of TIERS.filter((each) => narrows(tier, each))) currentProfile(name);
+  for (const name of TIERS.filter((each) => narrows(tier, each))) readBuiltIn(name);
   const result = compileProfile(currentProfile(options.profile ?? tier).profile, {
     variables: { workspace, node: process.execPath, home: homedir(), ...(tmp === undefined ? {} : { tmp }) },
     host: hostAbilities(),
@@ -184,17 +185,17 @@ const outerTier = (): Tier | undefined => {
   return named !== undefined && lockState() === undefined && isConfined() ? named : undefined;
 };
 
-const requireNarrowing = (asked: Tier, outer: Tier | undefined, site: string): void => {
+const requireNarrowing = (asked: Tier, outer: Tier | undefined, site: () => string): void => {
   const before = lockState();
   if (before !== undefined && !narrows(before.tier, asked)) {
-    throw widened(asked, before.tier, before.site, site, `tier \`${asked}\``);
+    throw widened(asked, before.tier, before.site(), site(), `tier \`${asked}\``);
   }
   if (outer !== undefined && !narrows(outer, asked)) {
     throw widened(
       asked,
       outer,
       'the process around this one (`tappass run`, a secured parent or main thread)',
-      site,
+      site(),
       `tier \`${asked}\``,
     );
   }
@@ -228,7 +229,12 @@ const reportOf = (
   const full = (layer: string): LayerReport => ({ layer, requested: true, enforced: 'full' });
   return Object.freeze({
     tier,
-    profile: { name: profile.name, digest: profile.digest },
+    profile: Object.freeze({
+      name: profile.name,
+      get digest() {
+        return profile.digest;
+      },
+    }),
     layers: [
       full('landlock'),
       portLayer(profile, requireConnect(options.network)),
@@ -269,14 +275,17 @@ const residuesOf = (profile: CompiledProfile, held: LockDownReport): SecureRepor
   { name: 'open-descriptors', detail: 'what was open before stays usable: files, sockets, the journal' },
 ];
 
-/** The first frame outside of this file. */
-const callSite = (): string => {
-  const lines = (new Error('where').stack ?? '').split('\n').slice(1);
-  const outside = lines.find((line) => !line.includes(import.meta.filename) && !line.includes(import.meta.url));
-  return (
-    outside
-      ?.trim()
-      .replace(/^at (?:.*\()?/u, '')
-      .replace(/\)$/u, '') ?? 'an unknown place'
-  );
+/** The first frame outside of this file: put into words only when somebody asks, which is rare. */
+const callSite = (): (() => string) => {
+  const here = new Error('where');
+  return () => {
+    const lines = (here.stack ?? '').split('\n').slice(1);
+    const outside = lines.find((line) => !line.includes(import.meta.filename) && !line.includes(import.meta.url));
+    return (
+      outside
+        ?.trim()
+        .replace(/^at (?:.*\()?/u, '')
+        .replace(/\)$/u, '') ?? 'an unknown place'
+    );
+  };
 };

@@ -3,9 +3,8 @@
  * first lines name, and the dynamic loader its header names. Version managers put shell scripts ("shims") in front of
  * the real program; a name that leads to one is looked up further along PATH.
  */
-import { closeSync, openSync, readSync, realpathSync } from 'node:fs';
-import { basename, dirname, isAbsolute, join } from 'node:path';
-import { isProgram } from './paths.ts';
+import { basename, isAbsolute } from 'node:path';
+import { findPrograms, folderOf, programAt, type FoundProgram } from './paths.ts';
 import { profileFault, type Profile } from './profile.ts';
 
 export interface ResolvedCommand {
@@ -18,7 +17,6 @@ export interface ResolvedCommand {
 
 /** Interpreters of interpreters end somewhere; Linux itself stops at 4 (BINPRM_MAX_RECURSION). */
 const DEEPEST_CHAIN = 4;
-const HEADER_BYTES = 4096;
 
 export interface FoundCommands {
   readonly commands: readonly ResolvedCommand[];
@@ -41,14 +39,18 @@ export const findCommands = (
     );
   }
   const any = profile.commands === 'any';
-  const loaders = new Map<string, string | undefined>();
-  const listed = profile.commands === 'any' ? [] : profile.commands.flatMap(({ names }) => names);
-  const asked = [...(options.program === undefined ? [] : [options.program]), ...extra];
+  const asked = options.program === undefined ? extra : [options.program, ...extra];
+  const names = new Set(asked);
+  if (profile.commands !== 'any') for (const rule of profile.commands) for (const name of rule.names) names.add(name);
   const commands: ResolvedCommand[] = [];
   const notFound: string[] = [];
-  for (const name of new Set([...asked, ...(any ? [] : listed)])) {
-    const resolved = resolveCommand(name, options.searchPath, loaders);
-    if (resolved !== undefined) commands.push(resolved);
+  if (names.size === 0)
+    return { commands, notFound, executable: any ? undefined : [], searchPath: any ? options.searchPath : [] };
+  const resolver = createResolver(options.searchPath);
+  const all = [...names];
+  for (const [index, found] of findAll(all, resolver.folders).entries()) {
+    const name = all[index] ?? '';
+    if (found !== undefined) commands.push({ name, found: found.path, files: resolver.filesOf(found) });
     else if (asked.includes(name)) {
       throw profileFault(
         `Expected \`${name}\` to be an executable file${isAbsolute(name) ? '' : ' on PATH'}, found none`,
@@ -60,119 +62,84 @@ export const findCommands = (
     // Where any program may start, what was asked for by name may also lie where nothing else is granted (`/tmp`).
     commands,
     notFound,
-    executable: any ? undefined : [...new Set(commands.flatMap(({ files }) => files))],
+    executable: any ? undefined : allFilesOf(commands),
     searchPath: any ? options.searchPath : inPathOrder(commands, options.searchPath),
   };
 };
 
+const allFilesOf = (commands: readonly ResolvedCommand[]): readonly string[] => {
+  const all = new Set<string>();
+  for (const { files } of commands) for (const file of files) all.add(file);
+  return [...all];
+};
+
 /** The caller's order, so that `node` leads to the same node inside as outside. */
 const inPathOrder = (commands: readonly ResolvedCommand[], searchPath: readonly string[]): readonly string[] => {
-  const folders = new Set(commands.map(({ found }) => dirname(found)));
+  const folders = new Set<string>();
+  for (const { found } of commands) folders.add(folderOf(found));
   return [...new Set([...searchPath.filter((folder) => folders.has(folder)), ...folders])];
 };
 
 /** `undefined`: no executable file of that name, or only a shim of one. */
-export const resolveCommand = (
-  name: string,
-  searchPath: readonly string[],
-  loaders: Loaders = new Map(),
-): ResolvedCommand | undefined => {
-  const found = findProgram(name, searchPath);
-  if (found === undefined) return undefined;
-  const files = new Set<string>();
-  collect(found, { searchPath, loaders, files }, 0);
-  return { name, found, files: [...files] };
+export const resolveCommand = (name: string, searchPath: readonly string[]): ResolvedCommand | undefined => {
+  const { folders, filesOf } = createResolver(searchPath);
+  const [found] = findAll([name], folders);
+  return found === undefined ? undefined : { name, found: found.path, files: filesOf(found) };
 };
 
-export const findProgram = (name: string, searchPath: readonly string[]): string | undefined => {
-  if (name === '' || name.includes('\0')) return undefined;
-  if (isAbsolute(name)) return isProgram(name) ? name : undefined;
-  if (name.includes('/')) return undefined;
-  for (const folder of searchPath) {
-    if (!isAbsolute(folder) || basename(folder) === 'shims') continue;
-    const candidate = folder.endsWith('/') ? join(folder, name) : `${folder}/${name}`;
-    if (isProgram(candidate)) return candidate;
-  }
-  return undefined;
+export const findProgram = (name: string, searchPath: readonly string[]): string | undefined =>
+  findAll([name], searchedFolders(searchPath))[0]?.path;
+
+/** Where a name is looked for: not in what is relative, and not among the shims of version managers. */
+const searchedFolders = (searchPath: readonly string[]): readonly string[] =>
+  searchPath
+    .map((folder) => (folder.length > 1 && folder.endsWith('/') ? folder.slice(0, -1) : folder))
+    .filter((folder) => folder.startsWith('/') && !folder.endsWith('/shims'));
+
+/** One for each name. What holds a slash is a path, and only an absolute one can be found. */
+const findAll = (names: readonly string[], folders: readonly string[]): readonly (FoundProgram | undefined)[] => {
+  if (names.length === 0) return [];
+  const found = names.every((name) => name.startsWith('/')) ? [] : findPrograms(folders, names);
+  return names.map((name, index) => (name.startsWith('/') ? programAt(name) : found[index]));
 };
 
-/** What header after header names is looked at once: the real path of a loader, `undefined` for what cannot be started. */
-type Loaders = Map<string, string | undefined>;
-
-interface Collected {
-  readonly searchPath: readonly string[];
-  readonly loaders: Loaders;
-  readonly files: Set<string>;
+interface Resolver {
+  readonly folders: readonly string[];
+  /** The program itself, its interpreters and loaders. */
+  readonly filesOf: (program: FoundProgram) => readonly string[];
 }
 
-const collect = (file: string, into: Collected, depth: number): void => {
-  const { searchPath, loaders, files } = into;
-  const real = realpathSync.native(file);
-  if (files.has(real) || depth > DEEPEST_CHAIN) return;
-  files.add(real);
-  const header = headerOf(real);
-  const interpreter = header.subarray(0, 2).toString('latin1') === '#!' ? scriptInterpreter(header) : undefined;
-  if (interpreter !== undefined) {
-    if (isProgram(interpreter.program)) collect(interpreter.program, into, depth + 1);
-    if (basename(interpreter.program) !== 'env') return;
-    const target = findProgram(interpreter.argument, searchPath);
-    if (target !== undefined) collect(target, into, depth + 1);
-    return;
-  }
-  const loader = elfInterpreter(real, header);
-  if (loader === undefined) return;
-  if (!loaders.has(loader)) loaders.set(loader, isProgram(loader) ? realpathSync.native(loader) : undefined);
-  const realLoader = loaders.get(loader);
-  if (realLoader !== undefined) files.add(realLoader);
-};
-
-/** The first bytes of a file, until the next call. */
-const head = Buffer.alloc(HEADER_BYTES);
-const headerOf = (file: string): Buffer => {
-  const fd = openSync(file, 'r');
-  try {
-    return head.subarray(0, readSync(fd, head, 0, HEADER_BYTES, 0));
-  } finally {
-    closeSync(fd);
-  }
-};
-
-const scriptInterpreter = (header: Buffer): { readonly program: string; readonly argument: string } => {
-  const [line = ''] = header.subarray(2).toString('utf8').split('\n', 1);
-  const words = line.trim().split(/\s+/u);
-  const argument = words.slice(1).find((word) => !word.startsWith('-') && !word.includes('=')) ?? '';
-  return { program: words[0] ?? '', argument };
-};
-
-const PROGRAM_INTERPRETER = 3; // PT_INTERP
-
-/** The PT_INTERP path of a 64-bit little-endian ELF file (both architectures are). */
-const elfInterpreter = (file: string, header: Buffer): string | undefined => {
-  if (header.length < 64 || header.readUInt32BE(0) !== 0x7f454c46 || header[4] !== 2 || header[5] !== 1)
-    return undefined;
-  const tableAt = Number(header.readBigUInt64LE(32));
-  const entrySize = header.readUInt16LE(54);
-  const entries = header.readUInt16LE(56);
-  for (let index = 0; index < entries; index += 1) {
-    const at = tableAt + index * entrySize;
-    if (at + 56 > header.length) return undefined;
-    if (header.readUInt32LE(at) !== PROGRAM_INTERPRETER) continue;
-    return readText(file, header, Number(header.readBigUInt64LE(at + 8)), Number(header.readBigUInt64LE(at + 32)));
-  }
-  return undefined;
-};
-
-const readText = (file: string, header: Buffer, at: number, length: number): string | undefined => {
-  if (length < 2 || length > HEADER_BYTES) return undefined;
-  let bytes = header.subarray(at, at + length);
-  if (bytes.length < length) {
-    bytes = Buffer.alloc(length);
-    const fd = openSync(file, 'r');
-    try {
-      readSync(fd, bytes, 0, length, at);
-    } finally {
-      closeSync(fd);
+/** Many commands share a loader, and some an interpreter: each is looked at once. */
+const createResolver = (searchPath: readonly string[]): Resolver => {
+  const folders = searchedFolders(searchPath);
+  /** By path, or by name for what `env` looks for; `undefined` for what cannot be started. */
+  const looked = new Map<string, FoundProgram | undefined>();
+  const lookAt = (name: string): FoundProgram | undefined => {
+    if (!looked.has(name)) looked.set(name, findAll([name], folders)[0]);
+    return looked.get(name);
+  };
+  /** What a header names is a path: PATH is not asked about it, nor the current directory. */
+  const atPath = (name: string): FoundProgram | undefined => (name.startsWith('/') ? lookAt(name) : undefined);
+  const collect = ({ real, interpreter }: FoundProgram, files: string[], depth: number): readonly string[] => {
+    if (files.includes(real) || depth > DEEPEST_CHAIN) return files;
+    files.push(real);
+    if (interpreter === undefined) return files;
+    if (!interpreter.startsWith('#!')) {
+      const loader = atPath(interpreter)?.real;
+      if (loader !== undefined && !files.includes(loader)) files.push(loader);
+      return files;
     }
-  }
-  return bytes.subarray(0, bytes.indexOf(0) === -1 ? length : bytes.indexOf(0)).toString('utf8');
+    const { program, argument } = scriptInterpreter(interpreter);
+    const start = atPath(program);
+    if (start !== undefined) collect(start, files, depth + 1);
+    if (basename(program) !== 'env') return files;
+    const target = lookAt(argument);
+    return target === undefined ? files : collect(target, files, depth + 1);
+  };
+  return { folders, filesOf: (program) => collect(program, [], 0) };
+};
+
+const scriptInterpreter = (line: string): { readonly program: string; readonly argument: string } => {
+  const [program = '', ...words] = line.slice(2).trim().split(/\s+/u);
+  return { program, argument: words.find((word) => !word.startsWith('-') && !word.includes('=')) ?? '' };
 };

@@ -6,13 +6,12 @@ import { createHash } from 'node:crypto';
 import { findCommands, type ResolvedCommand } from './commands.ts';
 import type { CompiledLimits, CompiledProfile } from './compiled.ts';
 import { grantFiles } from './file-grants.ts';
+import { filtersOf, sourceOf } from './filters.ts';
 import { stampOf, type ExplainedGrant } from './grants.ts';
 import { compileLandlock, gapsOf, type LandlockGap } from './landlock.ts';
 import { COVERED_BY, missingLayers, needsPidNamespace, type HostAbilities, type MissingLayer } from './layers.ts';
-import { networkRules } from './network-rules.ts';
 import { profileFault, type Profile } from './profile.ts';
-import { compileSeccomp, type SyscallPolicy, type SyscallRule } from './seccomp.ts';
-import { gapRules, lowerRule, NO_MORE_PROGRAMS } from './syscall-rules.ts';
+import type { SyscallPolicy, SyscallRule } from './seccomp.ts';
 import { resolveVariables, type ProfileVariables } from './variables.ts';
 
 export interface CompileOptions {
@@ -106,20 +105,7 @@ const compile = (profile: Profile, options: CompileOptions): CacheEntry => {
   const found = findCommands(profile, options);
   const files = grantFiles(profile, variables, found.commands);
   const landlock = compileLandlock({ grants: files.grants, connect }, abi);
-  const { fallback } = profile.syscalls;
-  // An allow-list means what it says: what the network line would leave open is not added to it.
-  const generated = [...gapRules(gaps), ...networkRules(connect, gaps)].filter(
-    (rule) => rule.action !== 'allow' || fallback === 'allow',
-  );
-  const lowered = profile.syscalls.rules.map((rule) => ({ in: rule.in, rules: lowerRule(rule) }));
-  const rulesOf = (variant: 'new-process' | 'running-process'): readonly SyscallRule[] => [
-    ...generated,
-    ...lowered.filter((rule) => rule.in === undefined || rule.in === variant).flatMap((rule) => rule.rules),
-  ];
-  const rules = rulesOf('new-process');
-  const startsNothing = profile.commands !== 'any' && profile.commands.length === 0;
-  const runningRules = startsNothing ? [NO_MORE_PROGRAMS, ...rulesOf('running-process')] : rulesOf('running-process');
-  const { architecture } = options.host;
+  const filters = filtersOf(profile.name, sourceOf(profile, options.host.architecture, connect, gaps));
   const body = {
     name: profile.name,
     tier,
@@ -139,27 +125,32 @@ const compile = (profile: Profile, options: CompileOptions): CacheEntry => {
     ...(found.executable === undefined ? {} : { commands: found.executable }),
     searchPath: found.searchPath,
   };
-  const newProcess = once(() => compileSeccomp({ fallback, rules }, architecture));
-  const running = once(() => compileSeccomp({ fallback, rules: runningRules }, architecture));
+  let digest: string | undefined;
   const compiled: CompiledProfile = {
     ...body,
     // Nobody needs both: a command has the one, `secure()` the other.
     get seccomp() {
-      return newProcess();
+      return filters.newProcess();
     },
     get seccompInProcess() {
-      return running();
+      return filters.running();
     },
-    digest: digestOf({ ...body, architecture, fallback, rules, runningRules }),
+    get digest() {
+      return (digest ??= digestOf(body, filters.source));
+    },
   };
   const explanation: Explanation = {
     grants: files.grants,
     commands: found.commands,
     notFound: found.notFound,
     connect,
-    rules,
-    runningRules,
-    fallback,
+    get rules() {
+      return filters.rules();
+    },
+    get runningRules() {
+      return filters.runningRules();
+    },
+    fallback: profile.syscalls.fallback,
     covered: gaps.map((gap) => ({ gap, by: COVERED_BY[gap] })),
     degraded,
     unsearched: files.unsearched,
@@ -233,17 +224,8 @@ const connectPorts = (profile: Profile, asked: CompileOptions['connect']): 'any'
 const definedOf = (limits: Readonly<Record<string, number | undefined>>): CompiledLimits =>
   Object.fromEntries(Object.entries(limits).filter(([, limit]) => limit !== undefined));
 
-const once = <T>(make: () => T): (() => T) => {
-  let made: T | undefined;
-  return () => (made ??= make());
-};
-
-const digestOf = (body: object): string =>
+const digestOf = (body: object, filters: string): string =>
   createHash('sha256')
-    .update(
-      JSON.stringify(body, (key, value: unknown) => {
-        if (key === 'why') return undefined;
-        return typeof value === 'bigint' ? value.toString() : value;
-      }),
-    )
+    .update(JSON.stringify(body, (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value)))
+    .update(filters)
     .digest('hex');

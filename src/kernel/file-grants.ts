@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import type { ResolvedCommand } from './commands.ts';
 import { expandGrant, findNamed, findPrivate, Places, realPlaces, type ExplainedGrant } from './grants.ts';
 import { aliasesOf, parseMounts } from './mounts.ts';
-import { isDirectory, isWithin, realOrUndefined } from './paths.ts';
+import { folderOf, isDirectory, isWithin, realOrUndefined } from './paths.ts';
 import { profileFault, type FileRight, type Profile } from './profile.ts';
 import { requireWorkspace, substitute, SYSTEM_PLACES, type ResolvedVariables } from './variables.ts';
 
@@ -22,12 +22,15 @@ export const grantFiles = (
 ): GrantedFiles => {
   const mounts = parseMounts(readMountInfo());
   const placesOf = (rules: readonly { readonly path?: string | undefined }[]): readonly string[] => {
-    const places = realPlaces(rules.flatMap(({ path }) => (path === undefined ? [] : substitute(path, variables))));
+    const paths: string[] = [];
+    for (const { path } of rules) if (path !== undefined) paths.push(...substitute(path, variables));
+    const places = realPlaces(paths);
     return [...places, ...aliasesOf(places, mounts)];
   };
   const protectedPlaces = placesOf(profile.protected);
   const excluded = placesOf(profile.excluded);
-  requireWorkspace(variables, protectedPlaces);
+  const never = new Places(protectedPlaces);
+  requireWorkspace(variables, never);
   const names = profile.protected.flatMap(({ named }) => (named === undefined ? [] : [named]));
   // Only a tier that reads the system as a whole meets files that the line did not name.
   const privates = process.geteuid?.() === 0 && profile.files.some(({ path }) => path === '/') ? findPrivate() : [];
@@ -38,15 +41,14 @@ export const grantFiles = (
 
   const grants: ExplainedGrant[] = [];
   const listed: string[] = [];
-  const never = new Places(protectedPlaces);
-  const neverOutside = new Places([...protectedPlaces, ...namedPlaces]);
+  const neverOutside = namedPlaces.length === 0 ? never : new Places([...protectedPlaces, ...namedPlaces]);
   const leftOut = new Places([...excluded, ...privates]);
   const grant = (path: string, rights: readonly FileRight[], why: string, ownProc = false): void => {
     // What was searched for by name is outside of the workspace, which holds its own.
     const blocked = isWithin(path, variables.WORKSPACE) ? never : neverOutside;
     // Nearer lines win over an exclusion, never over a protection.
     const expansion = expandGrant({ path, rights, why }, blocked, leftOut);
-    grants.push(...expansion.grants.map((part) => (ownProc ? { ...part, ownProc } : part)));
+    for (const part of expansion.grants) grants.push(ownProc ? { ...part, ownProc } : part);
     listed.push(...expansion.listed);
   };
   for (const rule of profile.files) {
@@ -70,8 +72,15 @@ export const grantFiles = (
   for (const file of [variables.WORKSPACE, ...variables.RUNTIME].flatMap(packagesAbove)) {
     grant(file, ['read'], 'Node looks for the nearest package.json upwards, and one it may not read is an error');
   }
+  const started = new Set<string>();
   for (const command of commands) {
-    for (const file of command.files) grant(file, ['read', 'execute'], `${command.name} may be started`);
+    for (const file of command.files) {
+      // Nearly all of them name the same loader. What can be started is a file: nothing lies beneath it.
+      if (started.has(file)) continue;
+      started.add(file);
+      if ((isWithin(file, variables.WORKSPACE) ? never : neverOutside).cover(file)) continue;
+      grants.push({ path: file, directory: false, rights: TO_START, why: `${command.name} may be started` });
+    }
     const prefix = installPrefix(command, variables.HOME);
     if (prefix !== undefined) grant(prefix, ['read'], `${command.name} is installed there with what it needs`);
   }
@@ -96,6 +105,8 @@ export const grantFiles = (
     unsearched: search?.unsearched ?? [],
   };
 };
+
+const TO_START: readonly FileRight[] = ['read', 'execute'];
 
 /** Writing to the system, or to the home folder as a whole, is more than any tier gives. */
 const requireWritable = (profile: Profile, rule: Profile['files'][number], real: string, home: string): void => {
@@ -129,9 +140,12 @@ const packagesAbove = (folder: string): readonly string[] => {
 /** A program outside of the system's own folders brings its libraries along: `<prefix>/bin/x` may read `<prefix>`. */
 const installPrefix = (command: ResolvedCommand, home: string): string | undefined => {
   const [program = ''] = command.files;
-  const folder = dirname(program);
-  const prefix = dirname(folder);
-  if (!folder.endsWith('/bin') || ['/', '/usr', '/usr/local'].includes(prefix)) return undefined;
-  const isShallow = dirname(prefix) === '/';
+  const folder = folderOf(program);
+  if (!folder.endsWith('/bin')) return undefined;
+  const prefix = folderOf(folder);
+  if (OF_THE_SYSTEM.has(prefix)) return undefined;
+  const isShallow = folderOf(prefix) === '/';
   return isShallow || isWithin(home, prefix) ? undefined : prefix;
 };
+
+const OF_THE_SYSTEM: ReadonlySet<string> = new Set(['/', '/usr', '/usr/local']);

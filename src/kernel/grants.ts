@@ -4,9 +4,8 @@
  * folder is not granted, and such a folder cannot be listed. A protected path that does not exist yet is left out the same way.
  */
 import { lstatSync, readdirSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
 import type { PathGrant } from './landlock.ts';
-import { findWithoutMode, isDirectory, isWithin, realOrUndefined } from './paths.ts';
+import { findWithoutMode, folderOf, isDirectory, isWithin, listNamed, realOrUndefined, within } from './paths.ts';
 import type { FileRight } from './profile.ts';
 
 /** A grant with the reason of the line that made it. */
@@ -23,27 +22,37 @@ export interface Expansion {
 }
 
 /**
- * Both the places that paths name and those they lead to; for one that does not exist, with its nearest real parent.
- * Most do not exist: asked without exceptions, and each parent once.
+ * Both the places that paths (absolute, without `.` and `..`) name and those they lead to; for one that does not exist,
+ * with its nearest real parent. Most do not exist: asked without exceptions, and each parent once.
  */
 export const realPlaces = (paths: readonly string[]): readonly string[] => {
-  const parents = new Map<string, string>();
-  const realParent = (folder: string): string => {
+  const parents = new Map<string, Parent>([['/', { real: '/', exists: true }]]);
+  const parentAt = (folder: string): Parent => {
     const known = parents.get(folder);
     if (known !== undefined) return known;
-    const real =
-      folder === '/' ? '/' : (realOrUndefined(folder) ?? join(realParent(dirname(folder)), basename(folder)));
-    parents.set(folder, real);
-    return real;
+    const above = parentAt(folderOf(folder));
+    const real = above.exists ? realOrUndefined(folder) : undefined;
+    const parent = { real: real ?? within(above.real, nameOf(folder)), exists: real !== undefined };
+    parents.set(folder, parent);
+    return parent;
   };
   const places = new Set<string>();
   for (const path of paths) {
-    places.add(join(realParent(dirname(path)), basename(path)));
-    const real = realOrUndefined(path);
+    const parent = parentAt(folderOf(path));
+    places.add(path === '/' ? '/' : within(parent.real, nameOf(path)));
+    const real = parent.exists ? realOrUndefined(path) : undefined;
     if (real !== undefined) places.add(real);
   }
   return [...places];
 };
+
+/** Where a folder leads to; for one that does not exist, where it would. */
+interface Parent {
+  readonly real: string;
+  readonly exists: boolean;
+}
+
+const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
 
 /** Many places that are asked about for many paths: by looking up, not by comparing each with each. */
 export class Places {
@@ -57,9 +66,14 @@ export class Places {
 
   /** Whether `path` is one of them, or lies beneath one. */
   cover(path: string): boolean {
-    for (let folder = path; ; folder = dirname(folder)) {
-      if (this.#all.has(folder)) return true;
-      if (folder === '/') return false;
+    return this.holder(path) !== undefined;
+  }
+
+  /** The nearest of them that is `path`, or that `path` lies beneath. */
+  holder(path: string): string | undefined {
+    for (let folder = path; ; folder = folderOf(folder)) {
+      if (this.#all.has(folder)) return folder;
+      if (folder === '/') return undefined;
     }
   }
 
@@ -92,29 +106,31 @@ export const expandGrant = (
 ): Expansion => {
   const grants: ExplainedGrant[] = [];
   const listed: string[] = [];
-  if (blocked.cover(rule.path)) return { grants, listed };
-  const inside = new Set([...blocked.beneath(rule.path), ...excluded.beneath(rule.path)]);
+  const { path: whole, rights, why } = rule;
+  if (blocked.cover(whole)) return { grants, listed };
+  const directory = isDirectory(whole);
+  const inside = new Set(directory ? [...blocked.beneath(whole), ...excluded.beneath(whole)] : []);
+  if (inside.size === 0) return { grants: [{ path: whole, directory, rights, why }], listed };
   const around = new Set<string>();
   for (const place of inside) {
-    for (let folder = dirname(place); isWithin(folder, rule.path) && !around.has(folder); folder = dirname(folder)) {
+    for (let folder = folderOf(place); isWithin(folder, whole) && !around.has(folder); folder = folderOf(folder)) {
       around.add(folder);
-      if (folder === rule.path) break;
+      if (folder === whole) break;
     }
   }
-  const visit = (path: string, directory: boolean): void => {
+  const visit = (path: string, isFolder: boolean): void => {
     if (inside.has(path)) return;
-    if (!directory || !around.has(path)) {
-      const part = path === rule.path ? {} : { of: rule.path };
-      grants.push({ path, directory, rights: rule.rights, why: rule.why, ...part });
+    if (!isFolder || !around.has(path)) {
+      grants.push({ path, directory: isFolder, rights, why, of: whole });
       return;
     }
     listed.push(path);
     for (const entry of entriesOf(path)) {
       // A link grants nothing: what it leads to is granted, or not, where it really stands.
-      if (!entry.isSymbolicLink()) visit(join(path, entry.name), entry.isDirectory());
+      if (!entry.isSymbolicLink()) visit(within(path, entry.name), entry.isDirectory());
     }
   };
-  visit(rule.path, isDirectory(rule.path));
+  visit(whole, directory);
   return { grants, listed };
 };
 
@@ -141,8 +157,6 @@ export interface NamedSearch {
  * documented so: `node_modules`, hidden folders, `skip` (the workspace), and what lies more than six folders deep.
  */
 export const findNamed = (home: string, names: readonly string[], skip: string): NamedSearch => {
-  const matches = (name: string): boolean =>
-    names.some((pattern) => (pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern));
   const found: string[] = [];
   let entries = 0;
   let level: readonly string[] = isWithin(home, skip) ? [] : [home];
@@ -150,13 +164,12 @@ export const findNamed = (home: string, names: readonly string[], skip: string):
     const next: string[] = [];
     for (const [index, folder] of level.entries()) {
       if (entries > MOST_ENTRIES) return { found, unsearched: [...level.slice(index), ...next] };
-      for (const entry of entriesOf(folder)) {
-        entries += 1;
-        const path = join(folder, entry.name);
-        if (matches(entry.name)) found.push(path);
-        else if (entry.isDirectory() && path !== skip && !entry.name.startsWith('.') && entry.name !== 'node_modules') {
-          next.push(path);
-        }
+      const inside = listNamed(folder, names);
+      entries += inside.entries;
+      for (const name of inside.named) found.push(within(folder, name));
+      for (const name of inside.folders) {
+        const path = within(folder, name);
+        if (path !== skip && !name.startsWith('.') && name !== 'node_modules') next.push(path);
       }
     }
     level = next;

@@ -116,22 +116,32 @@ export const compileLandlock = (policy: LandlockPolicy, hostAbi: number): Compil
   const abi = Math.min(hostAbi, NEWEST_KNOWN_ABI);
   const handledFs = handledFileRights(abi);
   const handledNet = policy.connect === 'any' ? 0n : handledPortRights(abi);
-  const rulesOf = (grants: readonly PathGrant[]): readonly LandlockPathRule[] => {
+  // A few lists of rights are shared by hundreds of grants.
+  const bits = new Map<readonly FileRight[], bigint>();
+  const askedBy = (rights: readonly FileRight[]): bigint => {
+    const known = bits.get(rights);
+    if (known !== undefined) return known;
+    const asked = rights.reduce((all, right) => all | BITS_OF_RIGHT[right], 0n) & handledFs;
+    bits.set(rights, asked);
+    return asked;
+  };
+  const rulesOf = (ownProc: boolean): readonly LandlockPathRule[] => {
     const byPath = new Map<string, bigint>();
-    for (const grant of grants) {
-      const asked = bitsOf(...grant.rights.map((right) => BITS_OF_RIGHT[right]));
-      const access = (grant.directory ? asked : asked & OF_FILES) & handledFs;
+    for (const grant of policy.grants) {
+      if ((grant.ownProc === true) !== ownProc) continue;
+      const asked = askedBy(grant.rights);
+      const access = grant.directory ? asked : asked & OF_FILES;
       if (access !== 0n) byPath.set(grant.path, (byPath.get(grant.path) ?? 0n) | access);
     }
-    return [...byPath].map(([path, access]) => ({ path, access }));
+    return Array.from(byPath, ([path, access]) => ({ path, access }));
   };
   const ports = policy.connect === 'any' || handledNet === 0n ? [] : [...new Set(policy.connect)];
   return {
     handledFs,
     handledNet,
     scoped: abi >= 6 ? bitsOf(SCOPE.ABSTRACT_UNIX_SOCKET, SCOPE.SIGNAL) : 0n,
-    paths: rulesOf(policy.grants.filter(({ ownProc }) => ownProc !== true)),
-    pathsWithOwnProc: rulesOf(policy.grants.filter(({ ownProc }) => ownProc === true)),
+    paths: rulesOf(false),
+    pathsWithOwnProc: rulesOf(true),
     ports: ports.map((port) => ({ port, access: ACCESS_NET.CONNECT_TCP })),
   };
 };

@@ -2,12 +2,12 @@
  * Confines the running process, every thread of it, for good. All that can fail without consequence is done first: the
  * ruleset is built, the threads are asked whether they answer, and the proof is tried while it must still fail.
  */
-import { lstatSync, opendirSync, readdirSync, readlinkSync } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import { loadAddon } from '../native/addon.ts';
 import type { NativeAddon } from '../native/addon.ts';
 import type { CompiledLandlock, CompiledProfile } from './compiled.ts';
 import { errnoName } from './errno.ts';
-import { isWithin } from './paths.ts';
+import { isDirectory, isWithin, realOrUndefined } from './paths.ts';
 
 export interface LockDownThreads {
   /** Threads that existed when the last one had proven its confinement. */
@@ -59,7 +59,7 @@ export const lockDown = (
   const abi = addon.landlockAbi();
   if (abi < 1) throw new LockDownFailure('landlock', `Landlock is not available (${errnoName(-abi)})`);
   const place = probe ?? findProbe(profile.landlock, isConfined());
-  const rings = countRings();
+  const rings = countRings(addon);
   const ruleset = buildRuleset(addon, profile.landlock);
   try {
     const results = new Int32Array(4);
@@ -97,6 +97,7 @@ type Calls = Required<
     | 'landlockAllowPort'
     | 'lockDown'
     | 'securityState'
+    | 'countDescriptors'
   >
 >;
 
@@ -139,33 +140,20 @@ const findProbe = ({ paths }: CompiledLandlock, confined: boolean): string => {
   );
 };
 
-const exists = (path: string): boolean => {
-  const stat = lstatSync(path, { throwIfNoEntry: false });
-  return stat?.isDirectory() === true;
-};
+/** A directory itself, not a link to one. */
+const exists = (path: string): boolean => isDirectory(path) && realOrUndefined(path) === path;
 
 const opens = (path: string): boolean => {
   try {
-    opendirSync(path).closeSync();
+    closeSync(openSync(path, constants.O_RDONLY | constants.O_DIRECTORY));
     return true;
   } catch {
     return false;
   }
 };
 
-const countRings = (): number => {
-  try {
-    return readdirSync('/proc/self/fd').filter((fd) => linkOf(fd).includes('io_uring')).length;
-  } catch {
-    // Inside a sandbox that hides /proc: what cannot be counted is assumed to be there.
-    return 1;
-  }
-};
-
-const linkOf = (fd: string): string => {
-  try {
-    return readlinkSync(`/proc/self/fd/${fd}`);
-  } catch {
-    return '';
-  }
+/** Inside a sandbox that hides /proc: what cannot be counted is assumed to be there. */
+const countRings = (addon: Calls): number => {
+  const found = addon.countDescriptors('anon_inode:[io_uring]');
+  return found < 0 ? 1 : found;
 };

@@ -6,7 +6,7 @@ export interface LockState {
   readonly tier: Tier;
   readonly profile: CompiledProfile;
   /** Where in the program the lock-down was called for. */
-  readonly site: string;
+  readonly site: () => string;
 }
 
 let state: LockState | undefined;

@@ -19,6 +19,7 @@ export const ownPrefix = (): string => `tappass-${pidNamespace()}-${process.pid}
 
 /** A name of ours whose owner, in this pid namespace, has ended. */
 export const isAbandoned = (name: string): boolean => {
+  if (!name.startsWith('tappass-')) return false;
   const [, where, pid] = /^tappass-(\d+)-(\d+)-/u.exec(name) ?? [];
   return where !== undefined && where === pidNamespace() && !isAlive(Number(pid));
 };

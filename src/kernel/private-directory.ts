@@ -2,7 +2,7 @@
  * TMPDIR and HOME of a command: its own, 0700, emptied when it has ended. The paths are those of a slot that the next
  * command uses again, so that a profile compiled for them is compiled once.
  */
-import { chmodSync, chownSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -72,9 +72,18 @@ const sweep = (parent: string): void => {
     const path = join(parent, name);
     try {
       const stat = lstatSync(path);
-      if (stat.isDirectory() && stat.uid === process.getuid?.()) rmSync(path, { recursive: true, force: true });
+      if (stat.isDirectory() && stat.uid === process.getuid?.()) remove(path);
     } catch {
       // Swept by another process at the same moment, or not ours to remove.
     }
+  }
+};
+
+/** Most are empty: left by a process that had locked itself out of the folder around it. */
+const remove = (path: string): void => {
+  try {
+    rmdirSync(path);
+  } catch {
+    rmSync(path, { recursive: true, force: true });
   }
 };

@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, extname, join, resolve } from 'node:path';
 import { TapPassConfigError } from '../model/errors.ts';
-import { narrows } from '../model/tier.ts';
+import { narrows, type Tier } from '../model/tier.ts';
 import { joinProfiles, parseProfile, type Profile, type ProfileDocument } from './profile.ts';
 
 const builtInFolder = join(import.meta.dirname, '..', '..', 'sandbox-profiles');
@@ -46,6 +46,19 @@ const builtInDocuments = new Map<string, ProfileDocument>();
 export const loadProfile = (nameOrPath: string): LoadedProfile => {
   const known = builtIn.get(nameOrPath);
   if (known !== undefined) return known;
+  const { chain, files } = readChain(nameOrPath);
+  requireTierAbove(chain, files);
+  const loaded = { profile: joinProfiles(chain), files };
+  if (isBuiltIn(nameOrPath)) builtIn.set(nameOrPath, loaded);
+  return loaded;
+};
+
+/** Reads a built-in profile and all that it extends, so that it can be loaded where files can no longer be read. */
+export const readBuiltIn = (name: Tier): void => void readChain(name);
+
+const readChain = (
+  nameOrPath: string,
+): { readonly chain: readonly ProfileDocument[]; readonly files: readonly string[] } => {
   const chain: ProfileDocument[] = [];
   const files: string[] = [];
   let file = fileOf(nameOrPath, process.cwd());
@@ -64,10 +77,7 @@ export const loadProfile = (nameOrPath: string): LoadedProfile => {
     if (document.extends === undefined) break;
     file = fileOf(document.extends, dirname(file));
   }
-  requireTierAbove(chain, files);
-  const loaded = { profile: joinProfiles(chain), files };
-  if (isBuiltIn(nameOrPath)) builtIn.set(nameOrPath, loaded);
-  return loaded;
+  return { chain, files };
 };
 
 /** A tier is a promise: who makes it must stand on a built-in profile that keeps it. */
@@ -86,9 +96,10 @@ const requireTierAbove = (chain: readonly ProfileDocument[], files: readonly str
 };
 
 const fileOf = (nameOrPath: string, from: string): string =>
-  nameOrPath.includes('/') || extname(nameOrPath) === '.json'
+  builtInFiles.get(nameOrPath) ??
+  (nameOrPath.includes('/') || extname(nameOrPath) === '.json'
     ? resolve(from, nameOrPath)
-    : join(builtInFolder, `${nameOrPath}.json`);
+    : join(builtInFolder, `${nameOrPath}.json`));
 
 const readDocument = (file: string): ProfileDocument => {
   const known = builtInDocuments.get(file);
@@ -102,7 +113,7 @@ const readDocument = (file: string): ProfileDocument => {
 const readJson = (file: string): unknown => {
   let text: string;
   try {
-    const { size } = statSync(file);
+    const size = trusted.has(file) ? 0 : statSync(file).size;
     if (size > LARGEST_PROFILE_BYTES)
       throw invalid(`Expected a profile of at most 1 MiB, got ${String(size)} bytes: ${file}`);
     text = readFileSync(file, 'utf8');

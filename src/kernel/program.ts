@@ -2,7 +2,7 @@
 import { closeSync, constants, accessSync, openSync, readSync, realpathSync, statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { findProgram } from './commands.ts';
-import { isWithin } from './paths.ts';
+import { isWithin, realOrUndefined } from './paths.ts';
 
 export type Program = { readonly path: string; readonly real: string } | ProgramFault;
 
@@ -21,16 +21,8 @@ export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/
  */
 export const cleanPath = (path: string | undefined, workspace: string): string =>
   [...new Set((path ?? DEFAULT_PATH).split(':'))]
-    .filter((entry) => isAbsolute(entry) && !isWithin(realOr(entry), workspace))
+    .filter((entry) => isAbsolute(entry) && !isWithin(realOrUndefined(entry) ?? resolve(entry), workspace))
     .join(':') || DEFAULT_PATH;
-
-const realOr = (path: string): string => {
-  try {
-    return realpathSync.native(path);
-  } catch {
-    return resolve(path);
-  }
-};
 
 /**
  * `name` as the profile compiler finds it: with a slash it is a path, else the first on `path` that is not the shim of a

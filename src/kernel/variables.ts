@@ -1,5 +1,6 @@
 /** What the variables of a profile stand for, and which folders may be a workspace. */
-import { isAbsolute, join } from 'node:path';
+import { isAbsolute, resolve } from 'node:path';
+import type { Places } from './grants.ts';
 import { isDirectory, isWithin, realOrUndefined } from './paths.ts';
 import { profileFault } from './profile.ts';
 
@@ -46,19 +47,24 @@ export const resolveVariables = (variables: ProfileVariables): ResolvedVariables
     WORKSPACE: workspace,
     TMP: variables.tmp === undefined ? undefined : real('tmp', variables.tmp),
     NODE: real('node', variables.node),
-    HOME: realOrUndefined(variables.home) ?? variables.home,
+    HOME: realOrUndefined(variables.home) ?? resolve(variables.home),
     RUNTIME: (variables.runtime ?? []).map((folder) => real('runtime', folder)),
   };
 };
 
+/** What `path` stands for: as `realpath` writes it, as far as the variable is. */
 export const substitute = (path: string, variables: ResolvedVariables): readonly string[] => {
-  const match = /^\$\{([A-Z]+)\}(.*)$/u.exec(path);
-  if (match === null) return [path];
-  const [, name = '', rest = ''] = match;
-  const value = variables[name as keyof ResolvedVariables];
+  const end = path.startsWith('${') ? path.indexOf('}') : -1;
+  if (end === -1) return [tidy(path)];
+  const value = variables[path.slice(2, end) as keyof ResolvedVariables];
   if (value === undefined) return [];
-  return (typeof value === 'string' ? [value] : value).map((folder) => (rest === '' ? folder : join(folder, rest)));
+  const rest = path.slice(end + 1);
+  return typeof value === 'string' ? [tidy(value + rest)] : value.map((folder) => tidy(folder + rest));
 };
+
+/** `realpath` writes no empty part, and what follows compares paths by their text. */
+const tidy = (path: string): string =>
+  path.includes('//') || path.endsWith('/') ? `/${path.split('/').filter(Boolean).join('/')}` : path;
 
 /** Places that are no workspace: writing there is writing to the system. */
 export const SYSTEM_PLACES = ['/proc', '/sys', '/dev', '/etc', '/boot', '/run'];
@@ -77,7 +83,7 @@ const SYSTEM_FOLDERS = [
   '/tmp',
 ];
 
-export const requireWorkspace = (variables: ResolvedVariables, protectedPlaces: readonly string[]): void => {
+export const requireWorkspace = (variables: ResolvedVariables, protectedPlaces: Places): void => {
   const workspace = variables.WORKSPACE;
   const refuse = (why: string): never => {
     throw profileFault(
@@ -92,9 +98,10 @@ export const requireWorkspace = (variables: ResolvedVariables, protectedPlaces: 
     ...SYSTEM_FOLDERS.filter((place) => place === workspace),
   ];
   if (system.length > 0) refuse('belongs to the system');
-  for (const place of protectedPlaces) {
-    if (isWithin(workspace, place)) refuse(`is, or lies inside, the protected ${place}`);
-    if (isWithin(place, workspace))
-      refuse(`contains the protected ${place}, and Landlock cannot deny inside an allowed folder`);
+  const around = protectedPlaces.holder(workspace);
+  if (around !== undefined) refuse(`is, or lies inside, the protected ${around}`);
+  const [inside] = protectedPlaces.beneath(workspace);
+  if (inside !== undefined) {
+    refuse(`contains the protected ${inside}, and Landlock cannot deny inside an allowed folder`);
   }
 };

@@ -165,11 +165,13 @@ static napi_value read_abi(napi_env env, napi_callback_info info)
 
 void register_lock_down(napi_env env, napi_value exports);
 void register_look(napi_env env, napi_value exports);
+void register_programs(napi_env env, napi_value exports);
 
 void register_kernel(napi_env env, napi_value exports)
 {
 	register_lock_down(env, exports);
 	register_look(env, exports);
+	register_programs(env, exports);
 	export_function(env, exports, "startLauncher", start_launcher);
 	export_function(env, exports, "sendOrders", send_orders);
 	export_function(env, exports, "reapLauncher", reap_launcher);

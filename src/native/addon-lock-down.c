@@ -37,8 +37,8 @@ static struct {
 	pid_t tids[MOST_THREADS];
 	atomic_bool answered[MOST_THREADS];
 	atomic_size_t count;
-	/* Grows with each answer; whoever waits for one sleeps on it. */
-	_Atomic uint32_t answers;
+	/* Grows with each answer; whoever waits for `expected` of them sleeps on it. */
+	_Atomic uint32_t answers, expected;
 } asked;
 
 static struct {
@@ -89,8 +89,9 @@ static void answer(void)
 	for (size_t i = 0; i < atomic_load(&asked.count); i++)
 		if (asked.tids[i] == self)
 			atomic_store(&asked.answered[i], true);
-	atomic_fetch_add(&asked.answers, 1);
-	syscall(SYS_futex, &asked.answers, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	/* Woken once, by the last: each time before would take a processor from those that have yet to answer. */
+	if (atomic_fetch_add(&asked.answers, 1) + 1 >= atomic_load(&asked.expected))
+		syscall(SYS_futex, &asked.answers, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 static void on_signal(int signal)
@@ -184,11 +185,13 @@ static int ask_all(DIR *tasks, enum pass pass, int32_t *culprit)
 	order.pass = pass;
 	atomic_store(&order.error, 0);
 	atomic_store(&asked.count, 0);
+	atomic_store(&asked.answers, 0);
 	for (;;) {
 		const size_t from = atomic_load(&asked.count);
 		const int added = find_new(tasks);
 		if (added <= 0)
 			return added;
+		atomic_store(&asked.expected, (uint32_t)atomic_load(&asked.count));
 		for (size_t i = from; i < atomic_load(&asked.count); i++) {
 			if (asked.tids[i] == self)
 				answer();

@@ -73,22 +73,28 @@ static napi_value has_attribute(napi_env env, napi_callback_info info)
 	return result;
 }
 
-/* What is searched, and where it is put. */
+/* What is searched, and where it is put. `path` is the folder that is being read. */
 struct search {
 	napi_env env;
 	napi_value found;
 	uint32_t count, file_bits, folder_bits;
+	char path[PATH_MAX];
 };
 
-static void put(struct search *search, const char *path)
+static bool is_dots(const char *name)
 {
-	napi_value text = NULL;
-	if (napi_create_string_utf8(search->env, path, NAPI_AUTO_LENGTH, &text) == napi_ok)
-		napi_set_element(search->env, search->found, search->count++, text);
+	return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
 }
 
-/* `folder` is taken over. Links lead nowhere; what cannot be looked at has no bits. */
-static void walk(struct search *search, int folder, const char *path, uint32_t depth)
+static void put(napi_env env, napi_value list, uint32_t *count, const char *text)
+{
+	napi_value value = NULL;
+	if (napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &value) == napi_ok)
+		napi_set_element(env, list, (*count)++, value);
+}
+
+/* `folder` is taken over, and `length` is that of its path. Links lead nowhere; what cannot be looked at has no bits. */
+static void walk(struct search *search, int folder, size_t length, uint32_t depth)
 {
 	DIR *listing = fdopendir(folder);
 	if (!listing) {
@@ -96,23 +102,26 @@ static void walk(struct search *search, int folder, const char *path, uint32_t d
 		return;
 	}
 	for (struct dirent *entry; (entry = readdir(listing));) {
-		char inner[PATH_MAX];
 		struct stat stat = { .st_mode = 0 };
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") || entry->d_type == DT_LNK)
+		if (is_dots(entry->d_name) || entry->d_type == DT_LNK)
 			continue;
-		if (snprintf(inner, sizeof(inner), "%s/%s", path, entry->d_name) >= (int)sizeof(inner))
+		(void)fstatat(folder, entry->d_name, &stat, AT_SYMLINK_NOFOLLOW);
+		const bool is_folder = S_ISDIR(stat.st_mode);
+		const uint32_t needed = is_folder ? search->folder_bits : search->file_bits;
+		const bool lacks = (stat.st_mode & needed) != needed;
+		const size_t inner = length + 1 + strlen(entry->d_name);
+		if (S_ISLNK(stat.st_mode) || (!lacks && (!is_folder || depth < 2)) || inner >= sizeof(search->path))
 			continue;
-		(void)fstatat(dirfd(listing), entry->d_name, &stat, AT_SYMLINK_NOFOLLOW);
-		if (S_ISLNK(stat.st_mode))
-			continue;
-		const uint32_t needed = S_ISDIR(stat.st_mode) ? search->folder_bits : search->file_bits;
-		if ((stat.st_mode & needed) != needed) {
-			put(search, inner);
-		} else if (S_ISDIR(stat.st_mode) && depth > 1) {
-			const int next = openat(dirfd(listing), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		search->path[length] = '/';
+		strcpy(search->path + length + 1, entry->d_name);
+		if (lacks) {
+			put(search->env, search->found, &search->count, search->path);
+		} else {
+			const int next = openat(folder, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 			if (next >= 0)
 				walk(search, next, inner, depth - 1);
 		}
+		search->path[length] = '\0';
 	}
 	closedir(listing);
 }
@@ -123,10 +132,9 @@ static napi_value find_without_mode(napi_env env, napi_callback_info info)
 	napi_value args[4];
 	size_t count = 4;
 	uint32_t depth;
-	char path[MOST_PATH];
 	struct search search = { .env = env };
 	napi_get_cb_info(env, info, &count, args, NULL, NULL);
-	if (count != 4 || !get_path(env, args[0], path) ||
+	if (count != 4 || !get_path(env, args[0], search.path) ||
 	    napi_get_value_uint32(env, args[1], &depth) != napi_ok ||
 	    napi_get_value_uint32(env, args[2], &search.file_bits) != napi_ok ||
 	    napi_get_value_uint32(env, args[3], &search.folder_bits) != napi_ok ||
@@ -134,10 +142,93 @@ static napi_value find_without_mode(napi_env env, napi_callback_info info)
 		napi_throw_type_error(env, NULL, "Expected a path, a depth and the bits of files and of folders");
 		return NULL;
 	}
-	const int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const int folder = open(search.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (folder >= 0)
-		walk(&search, folder, path, depth);
+		walk(&search, folder, strlen(search.path), depth);
 	return search.found;
+}
+
+/* A name, or with a star at its end the beginning of one. */
+static bool matches(const char *name, const char *pattern)
+{
+	const size_t length = strlen(pattern);
+	return length && pattern[length - 1] == '*' ? !strncmp(name, pattern, length - 1) : !strcmp(name, pattern);
+}
+
+enum { MOST_PATTERN = 512 };
+
+/* One that is longer than any name matches nothing, and stays empty. */
+static char (*copy_patterns(napi_env env, napi_value list, uint32_t count))[MOST_PATTERN]
+{
+	char(*patterns)[MOST_PATTERN] = calloc(count + 1, MOST_PATTERN);
+	for (uint32_t i = 0; patterns && i < count; i++) {
+		napi_value item;
+		size_t length = 0;
+		if (napi_get_element(env, list, i, &item) != napi_ok ||
+		    napi_get_value_string_utf8(env, item, patterns[i], MOST_PATTERN, &length) != napi_ok ||
+		    length > MOST_PATTERN - 8 || strlen(patterns[i]) != length)
+			patterns[i][0] = '\0';
+	}
+	return patterns;
+}
+
+/* listNamed(folder, patterns, named, folders): names in it that match, else are folders; how many entries it has. */
+static napi_value list_named(napi_env env, napi_callback_info info)
+{
+	napi_value args[4];
+	size_t count = 4;
+	uint32_t patterns = 0, named = 0, folders = 0;
+	int64_t entries = 0;
+	char path[MOST_PATH];
+	napi_get_cb_info(env, info, &count, args, NULL, NULL);
+	if (count != 4 || !get_path(env, args[0], path) || napi_get_array_length(env, args[1], &patterns) != napi_ok)
+		return number_of(env, -EINVAL);
+	DIR *listing = opendir(path);
+	if (!listing)
+		return number_of(env, -errno);
+	char(*pattern)[MOST_PATTERN] = copy_patterns(env, args[1], patterns);
+	if (!pattern)
+		entries = -ENOMEM;
+	for (struct dirent *entry; pattern && (entry = readdir(listing));) {
+		struct stat stat = { .st_mode = entry->d_type == DT_DIR ? S_IFDIR : 0 };
+		bool matched = false;
+		if (is_dots(entry->d_name))
+			continue;
+		entries++;
+		for (uint32_t i = 0; i < patterns && !matched; i++)
+			matched = matches(entry->d_name, pattern[i]);
+		if (entry->d_type == DT_UNKNOWN)
+			(void)fstatat(dirfd(listing), entry->d_name, &stat, AT_SYMLINK_NOFOLLOW);
+		if (matched)
+			put(env, args[2], &named, entry->d_name);
+		else if (S_ISDIR(stat.st_mode))
+			put(env, args[3], &folders, entry->d_name);
+	}
+	free(pattern);
+	closedir(listing);
+	return number_of(env, entries);
+}
+
+/* countDescriptors(text): of this process, those whose link in /proc holds the text. */
+static napi_value count_descriptors(napi_env env, napi_callback_info info)
+{
+	napi_value args[1];
+	size_t count = 1;
+	int64_t found = 0;
+	char text[MOST_PATH], link[256];
+	napi_get_cb_info(env, info, &count, args, NULL, NULL);
+	if (count != 1 || !get_path(env, args[0], text))
+		return number_of(env, -EINVAL);
+	DIR *listing = opendir("/proc/self/fd");
+	if (!listing)
+		return number_of(env, -errno);
+	for (struct dirent *entry; (entry = readdir(listing));) {
+		const ssize_t length = readlinkat(dirfd(listing), entry->d_name, link, sizeof(link) - 1);
+		link[length < 0 ? 0 : length] = '\0';
+		found += strstr(link, text) != NULL;
+	}
+	closedir(listing);
+	return number_of(env, found);
 }
 
 void register_look(napi_env env, napi_value exports)
@@ -146,4 +237,6 @@ void register_look(napi_env env, napi_value exports)
 	export_function(env, exports, "realPath", real_path);
 	export_function(env, exports, "hasAttribute", has_attribute);
 	export_function(env, exports, "findWithoutMode", find_without_mode);
+	export_function(env, exports, "listNamed", list_named);
+	export_function(env, exports, "countDescriptors", count_descriptors);
 }

@@ -1,6 +1,5 @@
 /** Finds and loads the native part: one N-API module that makes system calls and decides nothing. */
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { FileCalls } from './file-calls.ts';
 import type { JournalCalls } from './journal-calls.ts';
@@ -11,7 +10,6 @@ export interface NativeAddon extends Partial<FileCalls>, Partial<JournalCalls>, 
 
 export type NativeLoad = { readonly addon: NativeAddon } | { readonly missing: string };
 
-const require = createRequire(import.meta.url);
 const root = join(import.meta.dirname, '..', '..');
 const platform = `${process.platform}-${process.arch}`;
 
@@ -32,7 +30,10 @@ const load = (): NativeLoad => {
     };
   }
   try {
-    return { addon: require(file) as NativeAddon };
+    // What `require` does in the end; on the way there it would ask the file system a dozen questions more.
+    const module: { readonly exports: NativeAddon } = { exports: {} };
+    process.dlopen(module, file);
+    return { addon: module.exports };
   } catch (error) {
     return {
       missing: `the native addon ${file} does not load: ${error instanceof Error ? error.message : String(error)}`,

@@ -11,6 +11,28 @@ export interface KernelCalls {
   /** Files and folders in `folder`, to that depth and without following links, that lack one of the mode bits. */
   findWithoutMode(folder: string, depth: number, fileBits: number, folderBits: number): readonly string[];
   /**
+   * Appends to `named` the names in `folder` that match one of `patterns` (a star at the end stands for any rest), and to
+   * `folders` those of its other folders. The number of entries.
+   */
+  listNamed(folder: string, patterns: readonly string[], named: string[], folders: string[]): number;
+  /** A regular file that this process may execute. */
+  isProgram(path: string): boolean;
+  /**
+   * Fills `results` with the number of the first of `folders` that holds a program of that name, else -1; and for those
+   * that are found, where they really stand and what `interpreterOf` says.
+   */
+  findPrograms(
+    folders: readonly string[],
+    names: readonly string[],
+    results: Int32Array,
+    reals: string[],
+    interpreters: (string | undefined)[],
+  ): number;
+  /** The first line of a script; the path that an ELF file names; `undefined` for what has neither. */
+  interpreterOf(path: string): string | undefined;
+  /** How many descriptors of this process lead, by /proc, to something whose name holds `text`. */
+  countDescriptors(text: string): number;
+  /**
    * Starts the launcher at `path`. `stdio` holds three descriptors to pass on, -1 for a new pipe. Fills `results` with
    * pid, control socket, and our ends of the pipes (-1 where a descriptor was passed on).
    */

@@ -173,7 +173,10 @@ if (!('reason' in sleeping)) {
   await launched.ended;
 }
 
-/** The first `secure()` of a process, everything imported: a fresh process each, wall clock and processor of its thread. */
+/**
+ * The first `secure()` of a process, everything imported: a fresh process each, wall clock and processor of its thread.
+ * `compiled`: the same where V8 has compiled every function before (`--no-lazy`), which an ordinary process has not.
+ */
 const COLD_RUNS = 21;
 const script = (tier: string): string => `
   const { secure } = await import(${JSON.stringify(new URL('../../src/secure.ts', import.meta.url).href)});
@@ -186,16 +189,31 @@ const script = (tier: string): string => `
   secure({ tier: ${JSON.stringify(tier)}, workspace: ${JSON.stringify(workspace)} });
   console.log(JSON.stringify({ wall, cpu: (user + system) / 1000, again: performance.now() - again }));`;
 
-console.log(`\nfirst secure() of a process, median of ${COLD_RUNS} processes (in ms):`);
-for (const tier of ['observer', 'worker', 'standard']) {
-  const measured = Array.from({ length: COLD_RUNS }, () => {
-    const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script(tier)], { encoding: 'utf8' });
-    return JSON.parse(stdout) as { readonly wall: number; readonly cpu: number; readonly again: number };
-  });
-  const of = (name: 'wall' | 'cpu' | 'again'): string => median(measured.map((each) => each[name])).toFixed(1);
-  const best = Math.min(...measured.map(({ wall }) => wall)).toFixed(1);
+interface Cold {
+  readonly wall: number;
+  readonly cpu: number;
+  readonly again: number;
+}
+const cold = (tier: string, flags: readonly string[]): Cold => {
+  const args = [...flags, '--input-type=module', '-e', script(tier)];
+  return JSON.parse(spawnSync(process.execPath, args, { encoding: 'utf8' }).stdout) as Cold;
+};
+
+const tiers = ['observer', 'worker', 'standard'];
+const measured = new Map(tiers.map((tier) => [tier, { lazy: [] as Cold[], compiled: [] as Cold[] }]));
+for (let run = 0; run < COLD_RUNS; run += 1) {
+  for (const [tier, { lazy, compiled }] of measured) {
+    lazy.push(cold(tier, []));
+    compiled.push(cold(tier, ['--no-lazy']));
+  }
+}
+console.log(`\nfirst secure() of a process, median of ${COLD_RUNS} interleaved processes (in ms):`);
+for (const [tier, { lazy, compiled }] of measured) {
+  const of = (list: readonly Cold[], name: keyof Cold): string => median(list.map((each) => each[name])).toFixed(1);
+  const best = Math.min(...lazy.map(({ wall }) => wall)).toFixed(1);
   console.log(
-    `${tier.padEnd(42)} ${of('wall').padStart(8)} (best ${best}), processor ${of('cpu')}, again ${of('again')}`,
+    `${tier.padEnd(42)} ${of(lazy, 'wall').padStart(8)} (best ${best}), processor ${of(lazy, 'cpu')}, ` +
+      `compiled ${of(compiled, 'wall')}, again ${of(lazy, 'again')}`,
   );
 }
 rmSync(workspace, { recursive: true, force: true });

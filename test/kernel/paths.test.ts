@@ -100,6 +100,31 @@ test('what may be started is where the links end, with its interpreter', () => {
   });
 });
 
+test('what a header names is a path, never a name on PATH or beside us', () => {
+  const named = (header: string): readonly string[] => {
+    writeFileSync(at('bin', 'named'), header, { mode: 0o755 });
+    return resolveCommand('named', [at('bin')])?.files ?? [];
+  };
+  const own = at('bin', 'named');
+  expect(named(`#!${at('bin', 'other')}\n`)).toEqual(expect.arrayContaining([own, at('bin', 'tool')]));
+  expect(named('#!tool\n')).toEqual([own]);
+  expect(named('#!/usr/bin/env tool\n')).toEqual(expect.arrayContaining([own, at('bin', 'tool')]));
+  // An ELF file whose loader is `tool`.
+  const elf = Buffer.alloc(160);
+  elf.write('\x7fELF\x02\x01', 'latin1');
+  elf.writeBigUInt64LE(64n, 32);
+  elf.writeUInt16LE(56, 54);
+  elf.writeUInt16LE(1, 56);
+  elf.writeUInt32LE(3, 64);
+  elf.writeBigUInt64LE(120n, 72);
+  const withLoader = (loader: string): string => {
+    elf.writeBigUInt64LE(BigInt(loader.length), 96);
+    return Buffer.concat([elf.subarray(0, 120), Buffer.from(loader)]).toString('latin1');
+  };
+  expect(named(withLoader('tool'))).toEqual([own]);
+  expect(named(withLoader(at('bin', 'tool')))).toEqual([own, at('bin', 'tool')]);
+});
+
 test('places are found as by comparing each with each', () => {
   const name = fc.constantFrom('a', 'a-', 'a.b', 'b', 'ab', 'a b');
   const path = fc.array(name, { maxLength: 4 }).map((parts) => `/${parts.join('/')}`);
