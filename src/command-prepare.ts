@@ -1,6 +1,8 @@
 /** What `runCommand` and `tappass run` have in common: checked options, private directories, the profile, the program. */
 import { statSync } from 'node:fs';
 import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { journalDirectories } from './audit/journal.ts';
 import {
   requireArgv,
   requireAudit,
@@ -14,6 +16,7 @@ import {
   requireWorkspace,
 } from './command-options.ts';
 import type { AllowDegraded, AuditOption, CommandLimits, NetworkOptions } from './command-options.ts';
+import { OWN_FOLDER } from './journals.ts';
 import { tierDenied } from './tier-denied.ts';
 import { compileProfile } from './kernel/compile.ts';
 import type { CompiledProfile } from './kernel/compiled.ts';
@@ -24,6 +27,7 @@ import type { MissingLayer } from './kernel/layers.ts';
 import { LaunchRefused } from './kernel/launcher.ts';
 import type { Launched, LaunchOptions } from './kernel/launcher.ts';
 import type { Identity } from './kernel/orders.ts';
+import { isDirectory, realOrUndefined } from './kernel/paths.ts';
 import { claimPrivateDirectories } from './kernel/private-directory.ts';
 import type { PrivateDirectories } from './kernel/private-directory.ts';
 import { currentProfile } from './kernel/profile-current.ts';
@@ -176,6 +180,18 @@ const notListed = (prepared: PreparedCommand, program: string): string =>
     : `${program} is not among the commands that tier ${prepared.tier} may start; pass \`commands: [${JSON.stringify(prepared.argv[0])}]\` to allow it` +
       (program.startsWith(prepared.workspace) ? ", or run a script by its interpreter: ['sh', 'script.sh']" : '');
 
+const MOST_READ_ONLY = 64;
+
+/** Where this runtime keeps its record: what a command must not change even where it may write. */
+const journalPlaces = (workspace: string): readonly string[] => {
+  const places = new Set<string>();
+  for (const folder of [join(workspace, OWN_FOLDER), ...journalDirectories()]) {
+    const real = realOrUndefined(folder);
+    if (real !== undefined && isDirectory(real)) places.add(real);
+  }
+  return [...places].slice(0, MOST_READ_ONLY);
+};
+
 /** Throws TrustTierDenied when not even the launcher could be started: there is no run without it. */
 export const start = async (
   prepared: PreparedCommand,
@@ -203,6 +219,7 @@ export const start = async (
       directory: prepared.cwd,
       sealed: profile.tier === 'observer',
       bounded: prepared.bounded,
+      readOnly: journalPlaces(prepared.workspace),
       ...(prepared.identity === undefined ? {} : { identity: prepared.identity }),
       ...(stdio === undefined ? {} : { stdio }),
     });

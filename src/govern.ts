@@ -6,7 +6,7 @@ import type { GovernedTool } from './call.ts';
 import { derivationOf } from './derivation.ts';
 import { createRepeatGuard } from './budget.ts';
 import { type GovernOptions, requireGovernOptions } from './govern-options.ts';
-import { isSink, sharedJournal } from './journals.ts';
+import { isSink, OWN_FOLDER, sharedJournal } from './journals.ts';
 import type { JournalSettings } from './journals.ts';
 import type { Layer } from './layer.ts';
 import { makeLayer } from './layer.ts';
@@ -84,7 +84,7 @@ const layerOf = (options: GovernOptions, inherits: boolean): Layer => {
   const environment = read(process.env['TAPPASS_FLAGS'] ?? '');
   const parsed = read(flags);
   const workspace = workspaceOf(options.workspace);
-  const settings: JournalSettings = { dir: join(workspace, '.tappass', 'audit') };
+  const settings: JournalSettings = { dir: join(workspace, OWN_FOLDER, 'audit') };
   let sinks: () => readonly EventSink[];
   if (audit === false || (audit === undefined && inherits)) sinks = () => NO_SINKS;
   else if (audit !== undefined && isSink(audit)) {
@@ -108,7 +108,7 @@ const layerOf = (options: GovernOptions, inherits: boolean): Layer => {
     onEvent: options.onEvent,
     sinks,
     protectedPaths: [
-      join(workspace, '.tappass'),
+      join(workspace, OWN_FOLDER),
       ...(typeof audit === 'object' && typeof audit.dir === 'string' ? [realDirectory(audit.dir)] : []),
     ],
     extras: {

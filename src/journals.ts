@@ -5,6 +5,9 @@ import { openJournalSync } from './audit/journal.ts';
 import type { Journal, JournalOptions } from './audit/journal.ts';
 import type { EventSink } from './model/event.ts';
 
+/** In a workspace: what belongs to this runtime, the journal above all. */
+export const OWN_FOLDER = '.tappass';
+
 export type JournalSettings = JournalOptions;
 
 export const isSink = (audit: object): audit is EventSink =>

@@ -75,6 +75,11 @@ export const openJournal = async (options: JournalOptions): Promise<Journal> => 
 
 export const openJournalSync = (options: JournalOptions): Journal => new DirectoryJournal(options, lineWriter());
 
+const opened = new Set<DirectoryJournal>();
+
+/** Directories that journals of this process are writing into. */
+export const journalDirectories = (): readonly string[] => [...new Set(Array.from(opened, ({ dir }) => dir))];
+
 /** How long a change of the file from outside can go unnoticed while lines are being appended. */
 const CHECK_EVERY_MS = 100;
 
@@ -148,6 +153,7 @@ export class DirectoryJournal implements Journal {
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;
+    opened.delete(this);
     const file = this.#file;
     if (file === undefined) return;
     try {
@@ -206,6 +212,7 @@ export class DirectoryJournal implements Journal {
     });
     this.#file = file;
     this.#previous = undefined;
+    opened.add(this);
     return file;
   }
 

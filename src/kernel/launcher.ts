@@ -24,6 +24,8 @@ export interface LaunchOptions {
   readonly sealed?: boolean;
   /** Namespaces to ask for; those of the profile when left out. */
   readonly namespaces?: readonly Namespace[];
+  /** Folders inside writable places that stay read-only where the command gets mounts of its own; 64 at the most. */
+  readonly readOnly?: readonly string[];
   /** Control groups to start in. */
   readonly group?: GroupOrders;
   /** Descriptors to pass on, or a new pipe for each `undefined`. */
@@ -137,6 +139,7 @@ export const launch = (options: LaunchOptions): Launched => {
     ...(options.identity === undefined ? {} : { identity: options.identity }),
     ...(execAt === undefined ? {} : { execAt }),
     ...(options.group === undefined ? {} : { group: options.group }),
+    ...(options.readOnly === undefined ? {} : { readOnly: options.readOnly }),
     seccomp:
       execAt === undefined
         ? options.profile.seccomp

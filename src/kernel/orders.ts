@@ -25,6 +25,8 @@ export interface Orders {
   readonly execAt?: readonly [bigint, bigint, bigint];
   readonly seccomp: Uint8Array;
   readonly group?: GroupOrders;
+  /** Folders inside writable places that stay read-only where the command has mounts of its own. */
+  readonly readOnly?: readonly string[];
 }
 
 /** Files of the control groups of one command; see `group.ts`. */
@@ -62,6 +64,7 @@ const KIND = {
   groupWake: 17,
   groupOom: 18,
   groupKill: 19,
+  readOnly: 20,
 } as const;
 
 const RLIMIT_CPU = 0;
@@ -115,6 +118,7 @@ export const encodeOrders = (orders: Orders): Buffer => {
     if (oom !== undefined) own.add(KIND.groupOom, text(oom));
     if (kill !== undefined) own.add(KIND.groupKill, text(kill));
   }
+  for (const path of orders.readOnly ?? []) own.add(KIND.readOnly, text(path));
   const { limits } = orders.profile;
   const microseconds = Math.ceil((limits.cpuSeconds ?? 0) * 1_000_000);
   const memory = orders.group?.holdsMemory === true ? 0 : (limits.memoryMb ?? 0) * MIB;

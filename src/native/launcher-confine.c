@@ -71,6 +71,34 @@ struct mount_attributes {
 };
 enum { ATTRIBUTE_READ_ONLY = 1, ATTRIBUTE_NO_SUID = 2, MOVE_FROM_EMPTY_PATH = 4, MOVE_TO_EMPTY_PATH = 0x40 };
 
+static int clone_tree(int place)
+{
+	return (int)syscall(SYS_open_tree, place, "",
+			    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
+}
+
+static int put_tree(int tree, int place, uint64_t attributes)
+{
+	const struct mount_attributes set = { .set = attributes };
+	if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &set, sizeof(set)) < 0)
+		return -errno;
+	if (syscall(SYS_move_mount, tree, "", place, "", MOVE_FROM_EMPTY_PATH | MOVE_TO_EMPTY_PATH) < 0)
+		return -errno;
+	return 0;
+}
+
+/* A folder that is not there, or not any more what it was, is not worth a run without all the other mounts. */
+static int keep_read_only(const char *path)
+{
+	owned_fd place = open_real(path);
+	if (place == -ENOENT || place == -ENOTDIR || place == -ELOOP)
+		return 0;
+	if (place < 0)
+		return place;
+	owned_fd tree = clone_tree(place);
+	return tree < 0 ? -errno : put_tree(tree, place, ATTRIBUTE_READ_ONLY | ATTRIBUTE_NO_SUID);
+}
+
 /* Everything read-only except clones of the writable places: this is what makes chmod, chown, utimes and xattrs fail
  * outside them, which no version of Landlock covers. Kernels before 5.12 have no recursive mount_setattr. */
 int make_read_only_view(const struct orders *orders, bool own_pid_namespace)
@@ -84,8 +112,7 @@ int make_read_only_view(const struct orders *orders, bool own_pid_namespace)
 		places[i] = open_real(orders->writable[i]);
 		if (places[i] < 0)
 			return places[i];
-		trees[i] = (int)syscall(SYS_open_tree, places[i], "",
-					OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
+		trees[i] = clone_tree(places[i]);
 		if (trees[i] < 0)
 			return -errno;
 	}
@@ -93,13 +120,16 @@ int make_read_only_view(const struct orders *orders, bool own_pid_namespace)
 	if (syscall(SYS_mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, &read_only, sizeof(read_only)) < 0)
 		return -errno;
 	for (size_t i = 0; i < orders->writable_count; i++) {
-		const struct mount_attributes plain = { .set = ATTRIBUTE_NO_SUID };
-		if (syscall(SYS_mount_setattr, trees[i], "", AT_EMPTY_PATH | AT_RECURSIVE, &plain, sizeof(plain)) < 0)
-			return -errno;
-		if (syscall(SYS_move_mount, trees[i], "", places[i], "", MOVE_FROM_EMPTY_PATH | MOVE_TO_EMPTY_PATH) < 0)
-			return -errno;
+		const int failed = put_tree(trees[i], places[i], ATTRIBUTE_NO_SUID);
+		if (failed < 0)
+			return failed;
 		close(trees[i]);
 		close(places[i]);
+	}
+	for (size_t i = 0; i < orders->read_only_count; i++) {
+		const int failed = keep_read_only(orders->read_only[i]);
+		if (failed < 0)
+			return failed;
 	}
 	if (own_pid_namespace &&
 	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY, NULL) < 0)

@@ -29,6 +29,7 @@ enum kind {
 	KIND_GROUP_WAKE,
 	KIND_GROUP_OOM,
 	KIND_GROUP_KILL,
+	KIND_READ_ONLY,
 };
 
 enum { MAGIC = 0x314c5054, MOST_BYTES = 8 * 1024 * 1024 };
@@ -153,6 +154,9 @@ static bool take(struct orders *to, uint32_t kind, char *payload, uint32_t size)
 		return to->oom == NULL && (to->oom = text_of(payload, size)) != NULL;
 	case KIND_GROUP_KILL:
 		return to->kill == NULL && (to->kill = text_of(payload, size)) != NULL;
+	case KIND_READ_ONLY:
+		return to->read_only_count < MOST_READ_ONLY &&
+		       (to->read_only[to->read_only_count++] = text_of(payload, size)) != NULL;
 	case KIND_EXEC_AT:
 		return take_numbers(to->exec_at, sizeof(to->exec_at), payload, size);
 	}

@@ -55,7 +55,7 @@ struct limit_order {
 	uint64_t hard;
 };
 
-enum { MOST_STRINGS = 65536, MOST_RULES = 4096, MOST_LIMITS = 16, MOST_GROUPS = 4 };
+enum { MOST_STRINGS = 65536, MOST_RULES = 4096, MOST_LIMITS = 16, MOST_GROUPS = 4, MOST_READ_ONLY = 64 };
 
 struct path_order {
 	uint64_t access;
@@ -86,6 +86,8 @@ struct orders {
 	uint32_t namespaces;
 	const char **writable;
 	size_t writable_count;
+	const char *read_only[MOST_READ_ONLY];
+	size_t read_only_count;
 	bool has_identity;
 	uint32_t uid, gid;
 	uint64_t memory_bytes, most_pids, cpu_us;
