@@ -182,10 +182,14 @@ const notListed = (prepared: PreparedCommand, program: string): string =>
 
 const MOST_READ_ONLY = 64;
 
-/** Where this runtime keeps its record: what a command must not change even where it may write. */
+/**
+ * Where this runtime keeps its record: what a command must not change even where it may write. Our own folder is none
+ * when it is a link: an earlier command could have made it, to what the next one has to write.
+ */
 const journalPlaces = (workspace: string): readonly string[] => {
-  const places = new Set<string>();
-  for (const folder of [join(workspace, OWN_FOLDER), ...journalDirectories()]) {
+  const own = join(workspace, OWN_FOLDER);
+  const places = new Set(realOrUndefined(own) === own && isDirectory(own) ? [own] : []);
+  for (const folder of journalDirectories()) {
     const real = realOrUndefined(folder);
     if (real !== undefined && isDirectory(real)) places.add(real);
   }

@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/filter.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -87,16 +89,52 @@ static int put_tree(int tree, int place, uint64_t attributes)
 	return 0;
 }
 
-/* A folder that is not there, or not any more what it was, is not worth a run without all the other mounts. */
-static int keep_read_only(const char *path)
+/* Beneath, by whole components, and not the same. */
+static bool lies_beneath(const char *path, const char *folder)
+{
+	const size_t length = strlen(folder);
+	return !strncmp(path, folder, length) && path[length] == '/';
+}
+
+/* Beneath a writable place, and with none inside: elsewhere all is read-only as it is, and the work goes on. */
+static const char *writable_around(const struct orders *orders, const char *path)
+{
+	const char *around = NULL;
+	for (size_t i = 0; i < orders->writable_count; i++) {
+		if (!strcmp(orders->writable[i], path) || lies_beneath(orders->writable[i], path))
+			return NULL;
+		if (lies_beneath(path, orders->writable[i]))
+			around = orders->writable[i];
+	}
+	return around;
+}
+
+/* A mount on itself: the folder cannot be renamed or removed any more. False when it is not there. */
+static bool pin(const char *path, uint64_t attributes)
 {
 	owned_fd place = open_real(path);
-	if (place == -ENOENT || place == -ENOTDIR || place == -ELOOP)
-		return 0;
 	if (place < 0)
-		return place;
+		return false;
 	owned_fd tree = clone_tree(place);
-	return tree < 0 ? -errno : put_tree(tree, place, ATTRIBUTE_READ_ONLY | ATTRIBUTE_NO_SUID);
+	return tree >= 0 && put_tree(tree, place, attributes) == 0;
+}
+
+/* A folder above that could be renamed would make room for another of the same path. What cannot be kept (not there, or
+ * not any more what it was) is not worth a run without all the other mounts: a command that runs beside this one could
+ * choose the moment. */
+static void keep_read_only(const struct orders *orders, const char *path)
+{
+	char above[PATH_MAX];
+	const char *around = writable_around(orders, path);
+	if (!around || strlen(path) >= sizeof(above))
+		return;
+	strcpy(above, path);
+	for (char *end = above + strlen(around) + 1; (end = strchr(end, '/')); *end++ = '/') {
+		*end = '\0';
+		if (!pin(above, ATTRIBUTE_NO_SUID))
+			return;
+	}
+	(void)pin(path, ATTRIBUTE_READ_ONLY | ATTRIBUTE_NO_SUID);
 }
 
 /* Everything read-only except clones of the writable places: this is what makes chmod, chown, utimes and xattrs fail
@@ -126,11 +164,8 @@ int make_read_only_view(const struct orders *orders, bool own_pid_namespace)
 		close(trees[i]);
 		close(places[i]);
 	}
-	for (size_t i = 0; i < orders->read_only_count; i++) {
-		const int failed = keep_read_only(orders->read_only[i]);
-		if (failed < 0)
-			return failed;
-	}
+	for (size_t i = 0; i < orders->read_only_count; i++)
+		keep_read_only(orders, orders->read_only[i]);
 	if (own_pid_namespace &&
 	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY, NULL) < 0)
 		return -errno;

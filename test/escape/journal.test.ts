@@ -1,6 +1,16 @@
 /** The journal of a workspace, before a command that may write there. */
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -26,6 +36,9 @@ const attacks: readonly (readonly [name: string, script: string])[] = [
   ['its mode', 'chmod 777 "$1/$2" && echo yes'],
   ['by way of /proc', 'cd "$1/$2" && echo x > /proc/self/cwd/file && echo yes'],
 ];
+
+const hasMounts = ({ layers }: { readonly layers: readonly { readonly layer: string; readonly enforced: string }[] }) =>
+  layers.some(({ layer, enforced }) => layer === 'namespace-mount' && enforced === 'full');
 
 const withJournal = async (): Promise<string> => {
   const workspace = directory();
@@ -71,6 +84,81 @@ test('a journal elsewhere in the workspace is kept as well, for as long as it is
   await journal.close();
   expect((await verifyJournal(join(workspace, 'records'))).ok).toBe(true);
   expect((await append()).stdout).toBe('yes\n');
+});
+
+/** Those that get through would leave a folder of the command's own where readers look for the journal. */
+const above: readonly (readonly [name: string, script: string])[] = [
+  ['the folder above it', 'mv "$1/a/b" "$1/a/away" && mkdir -p "$1/a/b/audit" && echo yes'],
+  ['the folder above that', 'mv "$1/a" "$1/away" && mkdir -p "$1/a/b/audit" && echo yes'],
+  ['both, by an exchange', 'mkdir -p "$1/mine/b/audit" && mv --exchange "$1/a" "$1/mine" && echo yes'],
+];
+
+test.each(above)('%s cannot be renamed to make room for another journal', async (_, script) => {
+  const workspace = directory();
+  mkdirSync(join(workspace, 'a', 'b', 'audit'), { recursive: true });
+  const run = async () => runCommand(['sh', '-c', script, 'sh', workspace], { workspace });
+  const canExchange = !script.includes('--exchange') || spawnSync('mv', ['--exchange', '--help']).status === 0;
+  const free = await run();
+  expect(free.stdout).toBe(canExchange ? 'yes\n' : '');
+  for (const name of readdirSync(workspace)) rmSync(join(workspace, name), { recursive: true });
+
+  const dir = join(workspace, 'a', 'b', 'audit');
+  const journal = await openJournal({ dir });
+  journal.append({ type: 'notice', reason: 'before' });
+  const { stdout, report } = await run();
+  if (!hasMounts(report)) return;
+  expect(stdout).toBe('');
+  await journal.close();
+  expect(await verifyJournal(dir)).toMatchObject({ ok: true, events: 3 });
+});
+
+test('what the path of a journal names is the same file after any command, and its folders can still be written', async () => {
+  const workspace = directory();
+  const dir = join(workspace, 'a', 'b', 'audit');
+  const journal = await openJournal({ dir });
+  journal.append({ type: 'notice', reason: 'before' });
+  const folders = ['a', 'a/b', 'a/b/audit'].map((name) => join(workspace, name));
+  const inodes = () => folders.map((folder) => statSync(folder).ino);
+  const before = inodes();
+  const script = `cd "$1"; echo x > a/b/new && mkdir a/more && echo beside; mv a/b/new a/more/ && echo moved
+    for f in a a/b a/b/audit; do mv $f gone; rmdir $f; rm -rf $f; mkdir -p $f; mv -T a/more $f; ln -sfn . $f; done 2> /dev/null; true`;
+  const { stdout, report } = await runCommand(['sh', '-c', script, 'sh', workspace], { workspace });
+  expect(stdout).toBe('beside\nmoved\n');
+  if (!hasMounts(report)) return;
+  expect(inodes()).toEqual(before);
+  await journal.close();
+  expect(await verifyJournal(dir)).toMatchObject({ ok: true, events: 3 });
+});
+
+test.each([
+  ['is the workspace', (workspace: string) => workspace],
+  ['lies around it', (workspace: string) => join(workspace, '..')],
+  ['lies around the private folder of a command', () => tmpdir()],
+])('a journal that %s leaves the command what it may write', async (_, dirOf) => {
+  const workspace = join(directory(), 'work');
+  mkdirSync(workspace);
+  const dir = dirOf(workspace);
+  const before = new Set(readdirSync(dir));
+  const journal = await openJournal({ dir });
+  journal.append({ type: 'notice', reason: 'open' });
+  onTestFinished(async () => {
+    await journal.close();
+    for (const name of readdirSync(dir)) if (name.endsWith('.jsonl') && !before.has(name)) rmSync(join(dir, name));
+  });
+  const script = 'echo x > "$1/new" && echo x > "$TMPDIR/new" && mkdir "$1/folder" && echo written';
+  const { stdout } = await runCommand(['sh', '-c', script, 'sh', workspace], { workspace });
+  expect(stdout).toBe('written\n');
+});
+
+test('a link that a command left in the place of the folder takes nothing from the next one', async () => {
+  const workspace = directory();
+  mkdirSync(join(workspace, 'src'));
+  for (const target of ['.', 'src']) {
+    const run = async (script: string) => runCommand(['sh', '-c', script, 'sh', workspace], { workspace });
+    await run(`ln -s ${target} "$1/.tappass"`);
+    expect((await run('echo x > "$1/src/new" && echo x > "$1/new" && echo written')).stdout).toBe('written\n');
+    rmSync(join(workspace, '.tappass'));
+  }
 });
 
 test('a link in the place of the folder costs a command none of its walls', async () => {
