@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
@@ -25,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SIGNAL = 33, MOST_THREADS = 4096, DEADLINE_MS = 2000, MOST_PATH = 4096 };
+enum { SIGNAL = 33, MOST_THREADS = 4096, DEADLINE_MS = 2000, PATH_ROOM = PATH_MAX + CUT_ROOM };
 enum { RESTRICT_SELF_TSYNC = 1 << 3 };
 
 /* What failed; `lock-down.ts` words it. */
@@ -45,7 +46,7 @@ static struct {
 	enum pass pass;
 	int ruleset;
 	uint32_t flags;
-	char probe[MOST_PATH];
+	char probe[PATH_ROOM];
 	atomic_int error;
 } order;
 
@@ -277,11 +278,9 @@ static napi_value number_of(napi_env env, int64_t value)
 	return result;
 }
 
-static bool get_text(napi_env env, napi_value value, char into[MOST_PATH])
+static bool get_text(napi_env env, napi_value value, char into[PATH_ROOM])
 {
-	size_t length = 0;
-	return napi_get_value_string_utf8(env, value, into, MOST_PATH, &length) == napi_ok && length > 0 &&
-	       length < MOST_PATH - 1 && strlen(into) == length;
+	return whole_text(env, value, into, PATH_ROOM) && into[0];
 }
 
 static bool get_word(napi_env env, napi_value value, uint64_t *into)
@@ -310,7 +309,7 @@ static napi_value allow_beneath(napi_env env, napi_callback_info info)
 	size_t count = 3;
 	int32_t ruleset;
 	uint64_t access;
-	char path[MOST_PATH];
+	char path[PATH_ROOM];
 	napi_get_cb_info(env, info, &count, args, NULL, NULL);
 	if (count != 3 || napi_get_value_int32(env, args[0], &ruleset) != napi_ok || !get_text(env, args[1], path) ||
 	    !get_word(env, args[2], &access))
@@ -339,7 +338,7 @@ static napi_value lock_down_process(napi_env env, napi_callback_info info)
 	napi_value args[5];
 	size_t count = 5, size = 0, length = 0;
 	napi_typedarray_type type;
-	char probe[MOST_PATH];
+	char probe[PATH_ROOM];
 	int32_t ruleset;
 	uint32_t flags;
 	void *filter;

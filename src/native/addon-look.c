@@ -15,7 +15,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-enum { MOST_PATH = 4096 };
+enum { PATH_ROOM = PATH_MAX + CUT_ROOM };
 
 static napi_value number_of(napi_env env, int64_t value)
 {
@@ -24,11 +24,9 @@ static napi_value number_of(napi_env env, int64_t value)
 	return result;
 }
 
-static bool get_path(napi_env env, napi_value value, char path[MOST_PATH])
+static bool get_path(napi_env env, napi_value value, char path[PATH_ROOM])
 {
-	size_t length = 0;
-	return napi_get_value_string_utf8(env, value, path, MOST_PATH, &length) == napi_ok && length < MOST_PATH - 1 &&
-	       strlen(path) == length;
+	return whole_text(env, value, path, PATH_ROOM);
 }
 
 /* fileMode(path): st_mode of what the path leads to, or -errno. */
@@ -36,7 +34,7 @@ static napi_value file_mode(napi_env env, napi_callback_info info)
 {
 	napi_value args[1];
 	size_t count = 1;
-	char path[MOST_PATH];
+	char path[PATH_ROOM];
 	struct stat found;
 	napi_get_cb_info(env, info, &count, args, NULL, NULL);
 	if (count != 1 || !get_path(env, args[0], path))
@@ -49,7 +47,7 @@ static napi_value real_path(napi_env env, napi_callback_info info)
 {
 	napi_value args[1], result = NULL;
 	size_t count = 1;
-	char path[MOST_PATH], real[PATH_MAX];
+	char path[PATH_ROOM], real[PATH_MAX];
 	struct stat found;
 	napi_get_cb_info(env, info, &count, args, NULL, NULL);
 	napi_get_undefined(env, &result);
@@ -65,7 +63,7 @@ static napi_value has_attribute(napi_env env, napi_callback_info info)
 {
 	napi_value args[2], result = NULL;
 	size_t count = 2;
-	char path[MOST_PATH], name[MOST_PATH], value;
+	char path[PATH_ROOM], name[PATH_ROOM], value;
 	napi_get_cb_info(env, info, &count, args, NULL, NULL);
 	const bool found = count == 2 && get_path(env, args[0], path) && get_path(env, args[1], name) &&
 			   getxattr(path, name, &value, 1) == 1 && value == '1';
@@ -78,7 +76,7 @@ struct search {
 	napi_env env;
 	napi_value found;
 	uint32_t count, file_bits, folder_bits;
-	char path[PATH_MAX];
+	char path[PATH_ROOM];
 };
 
 static bool is_dots(const char *name)
@@ -110,7 +108,7 @@ static void walk(struct search *search, int folder, size_t length, uint32_t dept
 		const uint32_t needed = is_folder ? search->folder_bits : search->file_bits;
 		const bool lacks = (stat.st_mode & needed) != needed;
 		const size_t inner = length + 1 + strlen(entry->d_name);
-		if (S_ISLNK(stat.st_mode) || (!lacks && (!is_folder || depth < 2)) || inner >= sizeof(search->path))
+		if (S_ISLNK(stat.st_mode) || (!lacks && (!is_folder || depth < 2)) || inner >= PATH_MAX)
 			continue;
 		search->path[length] = '/';
 		strcpy(search->path + length + 1, entry->d_name);
@@ -155,7 +153,7 @@ static bool matches(const char *name, const char *pattern)
 	return length && pattern[length - 1] == '*' ? !strncmp(name, pattern, length - 1) : !strcmp(name, pattern);
 }
 
-enum { MOST_PATTERN = 512 };
+enum { MOST_PATTERN = 512, MOST_PATTERNS = 4096 };
 
 /* One that is longer than any name matches nothing, and stays empty. */
 static char (*copy_patterns(napi_env env, napi_value list, uint32_t count))[MOST_PATTERN]
@@ -163,10 +161,7 @@ static char (*copy_patterns(napi_env env, napi_value list, uint32_t count))[MOST
 	char(*patterns)[MOST_PATTERN] = calloc(count + 1, MOST_PATTERN);
 	for (uint32_t i = 0; patterns && i < count; i++) {
 		napi_value item;
-		size_t length = 0;
-		if (napi_get_element(env, list, i, &item) != napi_ok ||
-		    napi_get_value_string_utf8(env, item, patterns[i], MOST_PATTERN, &length) != napi_ok ||
-		    length > MOST_PATTERN - 8 || strlen(patterns[i]) != length)
+		if (napi_get_element(env, list, i, &item) != napi_ok || !whole_text(env, item, patterns[i], MOST_PATTERN))
 			patterns[i][0] = '\0';
 	}
 	return patterns;
@@ -179,10 +174,12 @@ static napi_value list_named(napi_env env, napi_callback_info info)
 	size_t count = 4;
 	uint32_t patterns = 0, named = 0, folders = 0;
 	int64_t entries = 0;
-	char path[MOST_PATH];
+	char path[PATH_ROOM];
 	napi_get_cb_info(env, info, &count, args, NULL, NULL);
 	if (count != 4 || !get_path(env, args[0], path) || napi_get_array_length(env, args[1], &patterns) != napi_ok)
 		return number_of(env, -EINVAL);
+	if (patterns > MOST_PATTERNS)
+		return number_of(env, -E2BIG);
 	DIR *listing = opendir(path);
 	if (!listing)
 		return number_of(env, -errno);
@@ -215,7 +212,7 @@ static napi_value count_descriptors(napi_env env, napi_callback_info info)
 	napi_value args[1];
 	size_t count = 1;
 	int64_t found = 0;
-	char text[MOST_PATH], link[256];
+	char text[PATH_ROOM], link[256];
 	napi_get_cb_info(env, info, &count, args, NULL, NULL);
 	if (count != 1 || !get_path(env, args[0], text))
 		return number_of(env, -EINVAL);

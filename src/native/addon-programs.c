@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MOST_PATH = 4096 };
+enum { PATH_ROOM = PATH_MAX + CUT_ROOM, MOST_HEAD = 4096 };
 
 static napi_value number_of(napi_env env, int64_t value)
 {
@@ -24,11 +24,9 @@ static napi_value number_of(napi_env env, int64_t value)
 	return result;
 }
 
-static bool get_path(napi_env env, napi_value value, char path[MOST_PATH])
+static bool get_path(napi_env env, napi_value value, char path[PATH_ROOM])
 {
-	size_t length = 0;
-	return napi_get_value_string_utf8(env, value, path, MOST_PATH, &length) == napi_ok && length < MOST_PATH - 1 &&
-	       strlen(path) == length;
+	return whole_text(env, value, path, PATH_ROOM);
 }
 
 /* A regular file that this process may execute. */
@@ -43,14 +41,14 @@ static napi_value check_program(napi_env env, napi_callback_info info)
 {
 	napi_value args[1], result = NULL;
 	size_t count = 1;
-	char path[MOST_PATH];
+	char path[PATH_ROOM];
 	napi_get_cb_info(env, info, &count, args, NULL, NULL);
 	napi_get_boolean(env, count == 1 && get_path(env, args[0], path) && is_program(AT_FDCWD, path), &result);
 	return result;
 }
 
 /* The path that an ELF file of 64 bits names as its interpreter (both architectures are little-endian). */
-static bool elf_interpreter(int file, const char *head, size_t size, char text[MOST_PATH])
+static bool elf_interpreter(int file, const char *head, size_t size, char text[PATH_MAX])
 {
 	Elf64_Ehdr header;
 	Elf64_Phdr entry;
@@ -67,7 +65,7 @@ static bool elf_interpreter(int file, const char *head, size_t size, char text[M
 		memcpy(&entry, head + at, sizeof(entry));
 		if (entry.p_type != PT_INTERP)
 			continue;
-		if (entry.p_filesz < 2 || entry.p_filesz >= MOST_PATH || entry.p_offset > INT64_MAX)
+		if (entry.p_filesz < 2 || entry.p_filesz >= PATH_MAX || entry.p_offset > INT64_MAX)
 			return false;
 		const bool is_read = entry.p_offset < size && entry.p_filesz <= size - entry.p_offset;
 		if (is_read)
@@ -84,7 +82,7 @@ static bool elf_interpreter(int file, const char *head, size_t size, char text[M
 static napi_value name_interpreter(napi_env env, const char *path)
 {
 	napi_value result = NULL;
-	char head[MOST_PATH], text[MOST_PATH];
+	char head[MOST_HEAD], text[PATH_MAX];
 	napi_get_undefined(env, &result);
 	owned_fd file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	const ssize_t size = file < 0 ? -1 : pread(file, head, sizeof(head), 0);
@@ -104,21 +102,21 @@ static napi_value interpreter_of(napi_env env, napi_callback_info info)
 {
 	napi_value args[1], result = NULL;
 	size_t count = 1;
-	char path[MOST_PATH];
+	char path[PATH_ROOM];
 	napi_get_cb_info(env, info, &count, args, NULL, NULL);
 	napi_get_undefined(env, &result);
 	return count == 1 && get_path(env, args[0], path) ? name_interpreter(env, path) : result;
 }
 
 /* SMALL_FOLDER: a block of most file systems, about a hundred names. */
-enum { MOST_NAME = 256, SMALL_FOLDER = 4096 };
+enum { NAME_ROOM = NAME_MAX + 1 + CUT_ROOM, SMALL_FOLDER = 4096, MOST_NAMES = 65536 };
 
 /* What is looked for, and what is found of it: the number of its folder, its real path, its interpreter. */
 struct programs {
 	napi_env env;
 	napi_value reals, interpreters;
 	size_t count;
-	char (*names)[MOST_NAME];
+	char (*names)[NAME_ROOM];
 	bool *asked;
 	int32_t *results;
 };
@@ -140,7 +138,7 @@ static void find_listed(const struct programs *programs, const char *folder)
 
 static void find_in(const struct programs *programs, const char *folder, int32_t number)
 {
-	char path[MOST_PATH + MOST_NAME], real[PATH_MAX];
+	char path[PATH_ROOM + NAME_ROOM], real[PATH_MAX];
 	owned_fd opened = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (opened < 0)
 		return;
@@ -164,11 +162,11 @@ static void find_in(const struct programs *programs, const char *folder, int32_t
 static napi_value find_programs(napi_env env, napi_callback_info info)
 {
 	napi_value args[5], item;
-	size_t count = 5, length = 0;
+	size_t count = 5;
 	uint32_t folders = 0, names = 0;
 	napi_typedarray_type type;
 	struct programs programs = { .env = env };
-	char folder[MOST_PATH];
+	char folder[PATH_ROOM];
 	napi_get_cb_info(env, info, &count, args, NULL, NULL);
 	if (count != 5 || napi_get_array_length(env, args[0], &folders) != napi_ok ||
 	    napi_get_array_length(env, args[1], &names) != napi_ok ||
@@ -176,9 +174,11 @@ static napi_value find_programs(napi_env env, napi_callback_info info)
 		    napi_ok ||
 	    type != napi_int32_array || programs.count != names)
 		return number_of(env, -EINVAL);
+	if (names > MOST_NAMES)
+		return number_of(env, -E2BIG);
 	programs.reals = args[3];
 	programs.interpreters = args[4];
-	programs.names = calloc(names + 1, MOST_NAME);
+	programs.names = calloc(names + 1, NAME_ROOM);
 	programs.asked = calloc(names + 1, sizeof(*programs.asked));
 	if (!programs.names || !programs.asked) {
 		free(programs.names);
@@ -190,8 +190,7 @@ static napi_value find_programs(napi_env env, napi_callback_info info)
 		programs.results[i] = -1;
 		/* One that is no name stays empty: nothing is found by it. */
 		if (napi_get_element(env, args[1], i, &item) != napi_ok ||
-		    napi_get_value_string_utf8(env, item, name, MOST_NAME, &length) != napi_ok ||
-		    length >= MOST_NAME - 1 || strlen(name) != length || strchr(name, '/'))
+		    !whole_text(env, item, name, NAME_ROOM) || strchr(name, '/'))
 			name[0] = '\0';
 	}
 	for (uint32_t i = 0; i < folders; i++)

@@ -1,10 +1,19 @@
 /* The one N-API module: each part registers its own system calls. No policy, no tables, nothing printed. */
 #include "addon.h"
 
+#include <string.h>
+
 /* Weak, so that a build without one part still loads and says what is missing. */
 void register_file(napi_env env, napi_value exports) __attribute__((weak));
 void register_journal(napi_env env, napi_value exports) __attribute__((weak));
 void register_kernel(napi_env env, napi_value exports) __attribute__((weak));
+
+bool whole_text(napi_env env, napi_value value, char *into, size_t room)
+{
+	size_t length = 0;
+	return napi_get_value_string_utf8(env, value, into, room, &length) == napi_ok && length < room - CUT_ROOM &&
+	       strlen(into) == length;
+}
 
 void export_function(napi_env env, napi_value exports, const char *name, napi_callback callback)
 {

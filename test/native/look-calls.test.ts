@@ -135,3 +135,39 @@ test('descriptors are counted by what they lead to', () => {
   for (const descriptor of opened) closeSync(descriptor);
   expect(calls.countDescriptors(file)).toBe(0);
 });
+
+test('a text that is longer than a path can be is no path, wherever it would be cut', () => {
+  const deepest = `${root}${'/.'.repeat((4000 - root.length) / 2)}`;
+  write('both', '#!/bin/sh\n');
+  for (const rest of ['x', 'é', '€', '😀']) {
+    for (let length = 4090; length <= 4095; length += 1) {
+      const stem = `${deepest}${'/'.repeat(length - deepest.length - 4)}both`;
+      expect([
+        calls.isProgram(stem),
+        calls.isProgram(stem + rest.repeat(4)),
+        calls.realPath(stem + rest.repeat(4)),
+      ]).toEqual([true, false, undefined]);
+    }
+  }
+});
+
+test('a name may be as long as the system allows, and one that is longer finds nothing that begins like it', () => {
+  mkdirSync(at('long'));
+  const longest = 'n'.repeat(255);
+  for (const length of [252, 253, 254, 255]) write(`long/${'n'.repeat(length)}`, '#!/bin/sh\n');
+  const names = [
+    longest,
+    ...['é', '€', '😀'].flatMap((rest) => [252, 253, 254].map((length) => 'n'.repeat(length) + rest)),
+  ];
+  const results = new Int32Array(names.length);
+  expect(calls.findPrograms([at('long')], names, results, [], [])).toBe(0);
+  expect([...results]).toEqual([0, ...Array.from({ length: 9 }, () => -1)]);
+});
+
+test('more of them than there is room for is an error, not a number that wraps', () => {
+  const endless: string[] = [];
+  endless.length = 2 ** 32 - 1;
+  expect(calls.listNamed(root, endless, [], [])).toBe(-os.errno.E2BIG);
+  const names = Array.from({ length: 70_000 }, () => 'x');
+  expect(calls.findPrograms([root], names, new Int32Array(names.length), [], [])).toBe(-os.errno.E2BIG);
+});
