@@ -92,9 +92,14 @@ export const findProgram = (name: string, searchPath: readonly string[]): string
 
 /** Where a name is looked for: not in what is relative, and not among the shims of version managers. */
 const searchedFolders = (searchPath: readonly string[]): readonly string[] =>
-  searchPath
-    .map((folder) => (folder.length > 1 && folder.endsWith('/') ? folder.slice(0, -1) : folder))
-    .filter((folder) => folder.startsWith('/') && !folder.endsWith('/shims'));
+  searchPath.map(withoutSlashes).filter((folder) => folder.startsWith('/') && !folder.endsWith('/shims'));
+
+/** All at the end: `…/shims//` is the folder of that name as well. */
+const withoutSlashes = (folder: string): string => {
+  let { length } = folder;
+  while (length > 1 && folder[length - 1] === '/') length -= 1;
+  return folder.slice(0, length);
+};
 
 /** One for each name. What holds a slash is a path, and only an absolute one can be found. */
 const findAll = (names: readonly string[], folders: readonly string[]): readonly (FoundProgram | undefined)[] => {

@@ -5,7 +5,16 @@
  */
 import { lstatSync, readdirSync } from 'node:fs';
 import type { PathGrant } from './landlock.ts';
-import { findWithoutMode, folderOf, isDirectory, isWithin, listNamed, realOrUndefined, within } from './paths.ts';
+import {
+  findWithoutMode,
+  folderOf,
+  isDirectory,
+  isReadableName,
+  isWithin,
+  listNamed,
+  realOrUndefined,
+  within,
+} from './paths.ts';
 import type { FileRight } from './profile.ts';
 
 /** A grant with the reason of the line that made it. */
@@ -126,8 +135,8 @@ export const expandGrant = (
     }
     listed.push(path);
     for (const entry of entriesOf(path)) {
-      // A link grants nothing: what it leads to is granted, or not, where it really stands.
-      if (!entry.isSymbolicLink()) visit(within(path, entry.name), entry.isDirectory());
+      // A link grants nothing: what it leads to is granted, or not, where it really stands. Nor does what cannot be named.
+      if (!entry.isSymbolicLink() && isReadableName(entry.name)) visit(within(path, entry.name), entry.isDirectory());
     }
   };
   visit(whole, directory);
@@ -148,7 +157,7 @@ const DEEPEST = 6;
 
 export interface NamedSearch {
   readonly found: readonly string[];
-  /** Folders the bounds did not allow to look into: nobody knows what they hold, so they are not granted. */
+  /** Folders that the bounds, or the system, did not allow to look into: nobody knows what they hold, so they are not granted. */
   readonly unsearched: readonly string[];
 }
 
@@ -158,23 +167,29 @@ export interface NamedSearch {
  */
 export const findNamed = (home: string, names: readonly string[], skip: string): NamedSearch => {
   const found: string[] = [];
+  const unsearched: string[] = [];
   let entries = 0;
   let level: readonly string[] = isWithin(home, skip) ? [] : [home];
   for (let depth = 0; depth < DEEPEST && level.length > 0; depth += 1) {
     const next: string[] = [];
     for (const [index, folder] of level.entries()) {
-      if (entries > MOST_ENTRIES) return { found, unsearched: [...level.slice(index), ...next] };
+      if (entries > MOST_ENTRIES) return { found, unsearched: [...unsearched, ...level.slice(index), ...next] };
       const inside = listNamed(folder, names);
+      if (inside === undefined) {
+        unsearched.push(folder);
+        continue;
+      }
       entries += inside.entries;
       for (const name of inside.named) found.push(within(folder, name));
       for (const name of inside.folders) {
         const path = within(folder, name);
-        if (path !== skip && !name.startsWith('.') && name !== 'node_modules') next.push(path);
+        if (path === skip || name.startsWith('.') || name === 'node_modules') continue;
+        (isReadableName(name) ? next : unsearched).push(path);
       }
     }
     level = next;
   }
-  return { found, unsearched: [] };
+  return { found, unsearched };
 };
 
 /** Where a system keeps what only root may read; deeper and elsewhere the names that a profile protects must do. */

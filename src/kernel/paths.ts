@@ -43,25 +43,31 @@ export const findWithoutMode = (
 
 /**
  * Names in `folder` that match (a star at the end stands for any rest), and those of its other folders. Empty where it
- * is not there, or not ours to read.
+ * is not there, or not ours to read; `undefined` where nobody knows: a search that could not be made must not pass for
+ * one that found nothing.
  */
 export const listNamed = (
   folder: string,
   patterns: readonly string[],
-): { readonly named: readonly string[]; readonly folders: readonly string[]; readonly entries: number } => {
+): { readonly named: readonly string[]; readonly folders: readonly string[]; readonly entries: number } | undefined => {
   const named: string[] = [];
   const folders: string[] = [];
   const call = calls().listNamed;
   if (call === undefined) throw new Error('the native addon is not built: run `npm rebuild tappass`');
   const entries = call(folder, patterns, named, folders);
-  // A search that could not be made must not pass for one that found nothing.
-  if (entries < 0 && !UNREACHABLE.has(-entries)) throw new Error(`${folder} cannot be listed (${errnoName(-entries)})`);
-  return { named, folders, entries: Math.max(0, entries) };
+  if (entries >= 0) return { named, folders, entries };
+  if (EXHAUSTED.has(-entries)) throw new Error(`${folder} cannot be listed (${errnoName(-entries)})`);
+  return UNREACHABLE.has(-entries) ? { named, folders, entries: 0 } : undefined;
 };
 
-const UNREACHABLE: ReadonlySet<number> = new Set(
-  (['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'ELOOP'] as const).map((name) => errno[name]),
-);
+const numbersOf = (names: readonly (keyof typeof errno)[]): ReadonlySet<number> =>
+  new Set(names.map((name) => errno[name]));
+const UNREACHABLE = numbersOf(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'ELOOP']);
+/** It is this process that is in trouble, not the folder. */
+const EXHAUSTED = numbersOf(['EMFILE', 'ENFILE', 'ENOMEM']);
+
+/** A name that is no UTF-8 reaches us with this for what it is not: by that name nothing is found. */
+export const isReadableName = (name: string): boolean => !name.includes('\uFFFD');
 
 /** `st_mode` of what `path` leads to; a number below 0 for what cannot be looked at. */
 const modeOf = (path: string): number => {

@@ -1,4 +1,5 @@
 /** What the variables of a profile stand for, and which folders may be a workspace. */
+import { userInfo } from 'node:os';
 import { isAbsolute, resolve } from 'node:path';
 import type { Places } from './grants.ts';
 import { isDirectory, isWithin, realOrUndefined } from './paths.ts';
@@ -47,9 +48,20 @@ export const resolveVariables = (variables: ProfileVariables): ResolvedVariables
     WORKSPACE: workspace,
     TMP: variables.tmp === undefined ? undefined : real('tmp', variables.tmp),
     NODE: real('node', variables.node),
-    HOME: realOrUndefined(variables.home) ?? resolve(variables.home),
+    HOME: homeAt(variables.home === '' ? recordedHome() : resolve(variables.home)),
     RUNTIME: (variables.runtime ?? []).map((folder) => real('runtime', folder)),
   };
+};
+
+const homeAt = (path: string): string => realOrUndefined(path) ?? path;
+
+/** Where credentials are for whoever has an empty HOME, which names no folder, least of all the current one. */
+const recordedHome = (): string => {
+  try {
+    return resolve('/', userInfo().homedir);
+  } catch {
+    return '/nonexistent';
+  }
 };
 
 /** What `path` stands for: as `realpath` writes it, as far as the variable is. */

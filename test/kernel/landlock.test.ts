@@ -279,6 +279,23 @@ describe('folders around something protected', () => {
       join(home, 'work/two/deep/.env.local'),
     ]);
   });
+
+  test('a folder whose name is no UTF-8 costs no run, and what nobody can look for in it is not granted', () => {
+    const odd = join(root, 'odd');
+    mkdirSync(join(odd, 'work', 'plain'), { recursive: true });
+    // As bytes they fit; as the text that they become they are longer than any name.
+    for (const folder of ['', 'work/'])
+      for (const length of [3, 200])
+        mkdirSync(Buffer.concat([Buffer.from(`${odd}/${folder}`), Buffer.alloc(length, 0x83)]));
+    writeFileSync(Buffer.concat([Buffer.from(`${odd}/work/`), Buffer.alloc(3, 0x83), Buffer.from('/.env')]), 'x');
+    writeFileSync(Buffer.concat([Buffer.from(`${odd}/work/.env.`), Buffer.alloc(2, 0x83)]), 'x');
+    const { found, unsearched } = findNamed(odd, ['.env', '.env.*'], '/elsewhere');
+    const { grants } = expandGrant(
+      { path: odd, rights: ['read'], why: 'made up line' },
+      new Places([...found, ...unsearched]),
+    );
+    expect(grants.map(({ path }) => path)).toEqual([join(odd, 'work', 'plain')]);
+  });
 });
 
 describe('a folder that stands in several places', () => {

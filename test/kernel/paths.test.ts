@@ -6,7 +6,14 @@ import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { findProgram, resolveCommand } from '../../src/kernel/commands.ts';
 import { Places } from '../../src/kernel/grants.ts';
-import { findWithoutMode, isDirectory, isProgram, isWithin, realOrUndefined } from '../../src/kernel/paths.ts';
+import {
+  findWithoutMode,
+  isDirectory,
+  isProgram,
+  isWithin,
+  listNamed,
+  realOrUndefined,
+} from '../../src/kernel/paths.ts';
 
 const root = realpathSync(mkdtempSync(join(tmpdir(), 'tappass-paths-')));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -75,11 +82,21 @@ test('what lacks a bit is found, to the depth that is asked for, and no link is 
   expect(findWithoutMode(at('nowhere'), 3, { file: 4, folder: 5 })).toEqual([]);
 });
 
+test('a folder that is not there holds nothing; of one that cannot be looked into nobody knows', () => {
+  const nothing = { named: [], folders: [], entries: 0 };
+  for (const folder of [at('nowhere'), at('bin', 'data'), at('bin', 'loop')])
+    expect(listNamed(folder, ['*'])).toEqual(nothing);
+  for (const folder of [at('x'.repeat(300)), at('x/'.repeat(4000)), `${at('bin')}\0`])
+    expect(listNamed(folder, ['*'])).toBeUndefined();
+  expect(listNamed(at('bin'), ['tool'])).toMatchObject({ named: ['tool'] });
+});
+
 test.each([
   ['a folder of the name of a command', [at('folder'), at('bin')], at('bin', 'tool')],
   ['a folder that is a link', [at('linked')], at('linked', 'tool')],
   ['a relative folder', ['bin', '.', ''], undefined],
   ['the shim of a version manager', [at('shims'), at('bin')], at('bin', 'tool')],
+  ['a shim whose folder is written with slashes', [`${at('shims')}//`, `${at('bin')}///`], at('bin', 'tool')],
   ['a folder that does not exist', [at('none'), at('bin', 'data'), at('bin')], at('bin', 'tool')],
 ])('PATH leads past %s', (_, path, found) => {
   expect(findProgram('tool', path)).toBe(found);

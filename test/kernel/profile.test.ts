@@ -9,7 +9,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { tmpdir, userInfo } from 'node:os';
 import { basename, join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -18,6 +18,7 @@ import { builtInProfiles, isBuiltIn, loadProfile } from '../../src/kernel/profil
 import { parseProfile, profileJsonSchema } from '../../src/kernel/profile.ts';
 import { currentProfile, type ProfileNotice } from '../../src/kernel/profile-current.ts';
 import { watchProfile } from '../../src/kernel/profile-watch.ts';
+import { resolveVariables } from '../../src/kernel/variables.ts';
 import { compileNamed, compileOrThrow, optionsFor, repository } from './compiled.ts';
 
 const root = realpathSync(mkdtempSync(join(tmpdir(), 'tappass-profile-')));
@@ -375,6 +376,14 @@ describe('workspaces', () => {
     ['/a\0b', /absolute/u],
   ])('%s is refused', (workspace, fault) => {
     expect(withWorkspace(workspace)).toThrow(fault);
+  });
+
+  test('an empty HOME is not the current folder: credentials are where the system says', () => {
+    const { variables } = optionsFor();
+    const homeOf = (given: string) => resolveVariables({ ...variables, home: given }).HOME;
+    const { homedir: recorded } = userInfo();
+    expect(homeOf('')).toBe(homeOf(recorded));
+    expect(homeOf('relative')).toBe(join(realpathSync(process.cwd()), 'relative'));
   });
 
   test('a folder of its own is fine', () => {
