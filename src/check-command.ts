@@ -1,7 +1,7 @@
 /** Door: judges a command without running it. */
 import type { CommandEffect } from './model/effect.ts';
 import { DEFAULT_FLAGS } from './model/flags.ts';
-import { oneOf, requireOptions, SWITCH, TEXT, TEXTS, type OptionRules } from './model/options.ts';
+import { ANY_TEXT, oneOf, requireOptions, SWITCH, TEXTS, type OptionRules } from './model/options.ts';
 import { TIERS } from './model/tier.ts';
 import { decideCommand, resolveCommands, type CommandFlags, type CommandOptions } from './policy/command.ts';
 import { parseFlags } from './policy/flags.ts';
@@ -12,7 +12,7 @@ export interface CheckCommandOptions extends CommandOptions {
 }
 
 const OPTIONS: OptionRules<CheckCommandOptions> = {
-  flags: TEXT,
+  flags: ANY_TEXT,
   tier: oneOf(TIERS),
   commands: TEXTS,
   networkLimited: SWITCH,

@@ -13,12 +13,15 @@ import { DEFAULT_LIMITS, type Limits } from './model/limits.ts';
 import {
   CAP,
   COUNT,
+  fault,
+  FLAGS,
   FUNCTION,
   OBJECT,
   oneOf,
   type OptionRule,
   type OptionRules,
   requireOptions,
+  SIGNAL,
   SPAN,
   SWITCH,
   TEXT,
@@ -78,7 +81,7 @@ const INNER: { readonly [name in Inner]: OptionRules<Exclude<NonNullable<GovernO
 };
 
 const OPTIONS: OptionRules<GovernOptions> = {
-  flags: some('text or a record of flags', (value) => typeof value === 'string' || OBJECT.holds(value)),
+  flags: FLAGS,
   workspace: TEXT,
   subject: OBJECT,
   locked: some(
@@ -88,7 +91,7 @@ const OPTIONS: OptionRules<GovernOptions> = {
   strictFlags: SWITCH,
   effects: OBJECT,
   audit: some('a journal, its options, or false', (value) => value === false || OBJECT.holds(value)),
-  signal: some('an AbortSignal', (value) => value instanceof AbortSignal),
+  signal: SIGNAL,
   limits: OBJECT,
   onEvent: FUNCTION,
   network: OBJECT,
@@ -111,6 +114,9 @@ export const requireGovernOptions = (options: GovernOptions): void => {
     const inner = options[name as Inner];
     if (typeof inner === 'object') requireOptions(`govern: ${name}`, inner, rules);
   }
-  const { audit } = options;
+  const { audit, rate } = options;
+  if (rate !== undefined && rate.max_calls === undefined && rate.max_tokens === undefined) {
+    throw fault('Expected the option `rate` of `govern` to have `max_calls` or `max_tokens`, got neither');
+  }
   if (typeof audit === 'object' && !isSink(audit)) requireJournalOptions(audit);
 };

@@ -15,6 +15,7 @@ import { TapPassConfigError } from './model/errors.ts';
 import type { EventSink } from './model/event.ts';
 import { DEFAULT_FLAGS } from './model/flags.ts';
 import { DEFAULT_LIMITS } from './model/limits.ts';
+import { overDefaults } from './model/options.ts';
 import { parseFlags, requireFlags } from './policy/flags.ts';
 import { callTool, checkCall } from './run.ts';
 import { requireHarmless } from './sql-denied.ts';
@@ -101,7 +102,7 @@ const layerOf = (options: GovernOptions, inherits: boolean): Layer => {
     environment,
     base: { ...DEFAULT_FLAGS, ...environment.given, ...parsed.given },
     locked: new Set(options.locked),
-    limits: { ...DEFAULT_LIMITS, ...options.limits },
+    limits: overDefaults(DEFAULT_LIMITS, options.limits),
     subject: options.subject === undefined ? undefined : Object.freeze({ ...options.subject }),
     workspace,
     signal: options.signal,

@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { declarationsOf } from './isolate/declarations.ts';
 import { execute } from './isolate/execute.ts';
 import { DEFAULT_CODE_LIMITS, MEMORY_MB, TIMEOUT_MS, type CodeLimits } from './isolate/limits.ts';
-import { type OptionRules, requireOptions } from './model/options.ts';
+import { type OptionRules, overDefaults, requireOptions } from './model/options.ts';
 import type { LogLevel } from './isolate/message.ts';
 import { Pool, type PoolOptions } from './isolate/pool.ts';
 import { LANGUAGES, type Language } from './isolate/prepare.ts';
@@ -210,7 +210,7 @@ const limitsOf = (given: Partial<CodeLimits> = {}): CodeLimits => {
     const most = name === 'sourceBytes' || name.endsWith('Chars') ? 5 * 1024 * 1024 : 1_000_000;
     if (value !== undefined) requireInteger(`limits.${name}`, value, name === 'toolCalls' ? 0 : 1, most);
   }
-  return { ...DEFAULT_CODE_LIMITS, ...given };
+  return overDefaults(DEFAULT_CODE_LIMITS, given);
 };
 
 const POOL_OPTIONS: OptionRules<CodePoolOptions> = {

@@ -1,7 +1,7 @@
 /** Door: the ambient session, whose ids stand on every event and every governance error made inside it. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash, randomUUID } from 'node:crypto';
-import { type OptionRules, requireOptions } from './model/options.ts';
+import { type OptionRules, requireOptions, SIGNAL } from './model/options.ts';
 import type { Subject } from './model/call.ts';
 import type { Flags, FlagsInput, IgnoredFlag } from './model/flags.ts';
 import type { Session } from './model/session.ts';
@@ -27,7 +27,7 @@ const OPTIONS: OptionRules<SessionOptions> = {
   sessionId: true,
   taskId: true,
   auditBaseUrl: true,
-  signal: true,
+  signal: SIGNAL,
 };
 
 /** What the doors know of the scope they are called in, beyond the public session. */

@@ -142,6 +142,55 @@ test.each<readonly [name: string, open: (value: never) => unknown, right: unknow
   await expect((async () => open(right as never))()).resolves.not.toThrow();
 });
 
+test('a limit that is `undefined` is the default, not no limit', async () => {
+  const { f } = govern(
+    { f: (text: string) => text.length },
+    { limits: anything({ argumentBytes: undefined }), audit: false },
+  );
+  expect(() => f('x'.repeat(5 * 1024 * 1024))).toThrow(/argumentBytes/u);
+  expect(f('x')).toBe(1);
+  const limits = anything({ sourceBytes: undefined });
+  const ended = await runCode(`/*${'x'.repeat(1024 * 1024)}*/`, { limits });
+  expect(ended).toMatchObject({
+    status: 'error',
+    error: { message: expect.stringContaining('at most 524288 bytes') as string },
+  });
+});
+
+test('an option is checked where it is read: on a prototype, behind a getter', () => {
+  const hidden = (name: string, value: unknown): never => anything(Object.create({ [name]: value }) as object);
+  expect(() => govern({}, hidden('signal', {}))).toThrow(/`signal`/u);
+  expect(() => govern({}, { rate: hidden('max_calls', Number.NaN) })).toThrow(/`max_calls`/u);
+  expect(() => govern({}, { effects: anything(new Map()) })).toThrow(/`effects`/u);
+});
+
+test('a rate without a cap bounds nothing', () => {
+  for (const rate of [{}, { window_seconds: 60 }, { max_calls: undefined }])
+    expect(() => govern({}, { rate: anything(rate) })).toThrow(/`max_calls` or `max_tokens`/u);
+  expect(() => govern({}, { rate: { max_tokens: 5 } })).not.toThrow();
+});
+
+test('no flags, and a signal of another realm, are honest', async () => {
+  expect(tappass.checkCommand('ls', { flags: '' })).toEqual(tappass.checkCommand('ls'));
+  // What jsdom and polyfills have: all of it but the class.
+  const controller = new AbortController();
+  const foreign = {
+    get aborted() {
+      return controller.signal.aborted;
+    },
+    get reason(): unknown {
+      return controller.signal.reason;
+    },
+    throwIfAborted: () => controller.signal.throwIfAborted(),
+    addEventListener: controller.signal.addEventListener.bind(controller.signal),
+    removeEventListener: controller.signal.removeEventListener.bind(controller.signal),
+  };
+  const { f } = govern({ f: () => 1 }, { signal: anything(foreign), audit: false });
+  expect(f()).toBe(1);
+  controller.abort(new Error('enough'));
+  expect(() => f()).toThrow(/enough/u);
+});
+
 test('an error about an option does not show what was given: it may be a secret in the wrong place', () => {
   expect(() => govern({}, { workspace: ['hunter2'] as never })).toThrow(/to be text, got another list$/u);
   expect(() => govern({}, { ledger: 'hunter2' as never })).toThrow(/got a value of type string$/u);
