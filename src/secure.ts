@@ -155,7 +155,7 @@ const compileFor = (
     variables: { workspace, node: process.execPath, home: homedir(), ...(tmp === undefined ? {} : { tmp }) },
     host: hostAbilities(),
     searchPath: cleanPath(process.env['PATH'], workspace).split(':'),
-    commands: tier === 'worker' && launcher !== undefined ? [...commands, launcher] : commands,
+    commands: tier !== 'observer' && launcher !== undefined ? [...commands, launcher] : commands,
     connect: requireConnect(options.network),
     allowDegraded: requireNames('allowDegraded', options.allowDegraded),
     inProcess: true,
