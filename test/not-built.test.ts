@@ -60,9 +60,13 @@ test('in a temporary folder, where the tiers grant next to nothing, a process ca
     }
     told.push(secure({ tier: 'observer', workspace: './workspace' }).tier);
     console.log(JSON.stringify(told));`;
-  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module-typescript', '-e', script], {
+  // Node too: installed there, and found there by the name that the tier lists.
+  const prefix = join(root, 'node');
+  cpSync(join(process.execPath, '..', '..'), prefix, { recursive: true });
+  const { stdout, stderr } = spawnSync(join(prefix, 'bin', 'node'), ['--input-type=module-typescript', '-e', script], {
     cwd: folder,
     encoding: 'utf8',
+    env: { ...process.env, PATH: `${join(prefix, 'bin')}:${process.env['PATH'] ?? ''}` },
   });
   expect({ stderr, told: stdout === '' ? [] : (JSON.parse(stdout) as unknown) }).toEqual({
     stderr: '',
