@@ -50,6 +50,7 @@ const reserve: Guest[] = [];
 const spent: Guest[] = [];
 const leaving = new Set<Guest>();
 let wanted: GuestKind = { memoryMb: MEMORY_MB.default, allow: '', single: false };
+let isReady = false;
 let isTidying = false;
 
 const clear = (): void => {
@@ -87,6 +88,8 @@ const takeGuest = (kind: GuestKind): Guest => {
 };
 
 const start = (message: RunMessage): void => {
+  // Not locked: then there must be no guest, whatever the parent thinks.
+  if (!isReady) process.exit(1);
   // What the guest before it left behind must not count as its own.
   if (wanted.single) clear();
   const guest = takeGuest({ memoryMb: message.memoryMb, allow: message.allow, single: wanted.single });
@@ -164,6 +167,7 @@ const prepare = (single: boolean, threads: number): void => {
   // For isolates made from now on: what the guest's stack ends with, ours still fits on top of.
   if (single) setFlagsFromString(`--stack-size=${GUEST_STACK_KB}`);
   reserve.push(new Guest(vm, wanted, post));
+  isReady = true;
   post({ type: 'ready', pid: process.pid, threads });
   tidy();
 };
