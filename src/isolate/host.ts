@@ -143,8 +143,8 @@ export class IsolateHost {
       stop: () => {
         if (!this.#active.has(id)) return;
         this.#send({ type: 'stop', run: id });
-        this.#end(id, { status: 'error' });
         this.#haunt();
+        this.#end(id, { status: 'error' });
       },
       fault: (reason) => this.kill(reason),
     };
@@ -156,7 +156,10 @@ export class IsolateHost {
     if (this.#active.size === 0) this.#killProcess();
   }
 
-  /** What ended by force may be deep in native code that cannot be stopped: nobody else is put beside it, or blamed for it. */
+  /**
+   * What ends by force may be deep in native code that cannot be stopped: nobody else is put beside it, or blamed for it.
+   * Said before its end, for whoever waits for a place hears of that.
+   */
   #haunt(): void {
     this.#haunted = true;
     this.retire();
@@ -177,13 +180,11 @@ export class IsolateHost {
   }
 
   #endOverdue(now: number): void {
-    let overdue: number | undefined;
-    for (const [id, { run, dueAt }] of this.#active) {
-      if (now < dueAt) continue;
-      overdue = run.message.timeoutMs;
-      this.#end(id, { status: 'timeout', reason: `it did not end within ${overdue} ms` });
-    }
-    if (overdue !== undefined) this.kill(`a guest beside this one passed its deadline of ${overdue} ms`);
+    const late = [...this.#active].filter(([, { dueAt }]) => now >= dueAt);
+    const overdue = late[0]?.[1].run.message.timeoutMs;
+    if (overdue === undefined) return;
+    const runs = late.map(([run]) => run);
+    this.#doom('timeout', runs, `a guest passed its deadline of ${overdue} ms`);
   }
 
   /** In MB, by run. */
@@ -284,8 +285,8 @@ export class IsolateHost {
           throw new FrameFault('Expected a call that the guest may make');
         return;
       case 'end':
-        this.#end(message.run, message);
         if (message.status === 'timeout' || message.status === 'memory') this.#haunt();
+        this.#end(message.run, message);
         return;
       default:
         message satisfies never;

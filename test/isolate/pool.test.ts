@@ -200,6 +200,24 @@ test('a host has one guest alone, and the next goes elsewhere', async () => {
   expect(await late).toMatchObject({ status: 'ok', value: 1 });
 });
 
+test.each([
+  ['is aborted in a loop', 'for (;;);', 60_000],
+  ['is over its deadline in a loop', 'for (;;);', 100],
+  ['is over its deadline as it waits', 'await new Promise(() => {})', 100],
+])('who waits for a place is not given that of a guest that %s', async (_, source, timeoutMs) => {
+  const pool = open({ hosts: 2, guestsPerHost: 1 });
+  await pool.ready(2);
+  const controller = new AbortController();
+  const first = run(pool, source, { timeoutMs, signal: controller.signal });
+  await pause(10);
+  const second = run(pool, 'await new Promise((r) => setTimeout(r, 300)); 2');
+  const third = run(pool, '3', { timeoutMs: 2000 });
+  await pause(30);
+  if (timeoutMs > 100) controller.abort();
+  expect((await first).status).toBe(timeoutMs > 100 ? 'error' : 'timeout');
+  expect([(await second).value, (await third).value]).toEqual([2, 3]);
+});
+
 test('a host that has served long enough is replaced', async () => {
   const pool = open({ hosts: 1, runsPerHost: 50 });
   await pool.ready();
