@@ -524,6 +524,24 @@ describe.each(MANNERS)('%s', (_, hosts) => {
 });
 
 describe('pools', () => {
+  test('a guest recurses as deep on either kind of host, in a module and in a timer too', async () => {
+    const count = 'let depth = 0; const down = () => { depth += 1; down(); }; try { down(); } catch {}';
+    const source = `import { depth as inModule } from 'm';
+    ${count}
+    const inProgram = depth;
+    depth = 0;
+    await new Promise((resolve) => setTimeout(() => { try { down(); } catch {} resolve(); }, 1));
+    [inModule, inProgram, depth]`;
+    const depths: number[] = [];
+    for (const [, hosts] of MANNERS) {
+      using pool = openCodePool({ hosts });
+      const { value } = await pool.run(source, { modules: { m: `${count} export { depth };` } });
+      depths.push(...(value as number[]));
+    }
+    expect(Math.min(...depths)).toBeGreaterThan(5000);
+    expect(Math.max(...depths) / Math.min(...depths)).toBeLessThan(1.5);
+  });
+
   test('a dedicated session has a host of its own, kept until it ends', async () => {
     using pool = openCodePool({ hosts: 1 });
     await pool.ready();

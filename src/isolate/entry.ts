@@ -11,7 +11,7 @@ import type ivm from 'isolated-vm';
 import { lockDown } from '../kernel/lock-down.ts';
 import { encodeFrame, FrameReader } from './channel.ts';
 import { Guest, isKind, type GuestKind } from './guest.ts';
-import { GUEST_STACK_KB, MAX_FRAME_BYTES, MEMORY_MB, OVERSHOOT } from './limits.ts';
+import { HOST_STACK_KB, HOST_STACK_ROOM_KB, MAX_FRAME_BYTES, MEMORY_MB, OVERSHOOT } from './limits.ts';
 import type { HostMessage, LockMessage, ParentMessage, RunMessage } from './message.ts';
 
 /** Isolates kept ready. Each costs about 1.5 ms to make and 1 MB to keep. */
@@ -165,11 +165,18 @@ const lock = ({ single, handledFs, handledNet, scoped, filter, probe }: LockMess
 const prepare = (single: boolean, threads: number): void => {
   wanted = { ...wanted, single };
   // For isolates made from now on: what the guest's stack ends with, ours still fits on top of.
-  if (single) setFlagsFromString(`--stack-size=${GUEST_STACK_KB}`);
+  if (single) setFlagsFromString(`--stack-size=${stackKb() - HOST_STACK_ROOM_KB}`);
   reserve.push(new Guest(vm, wanted, post));
   isReady = true;
   post({ type: 'ready', pid: process.pid, threads });
   tidy();
+};
+
+/** As this process was started with. */
+const stackKb = (): number => {
+  const flag = '--stack-size=';
+  const given = process.execArgv.find((argument) => argument.startsWith(flag));
+  return given === undefined ? HOST_STACK_KB : Number(given.slice(flag.length));
 };
 
 const receive = (message: ParentMessage): void => {
