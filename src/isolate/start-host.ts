@@ -3,7 +3,7 @@
  * lets it read its own code, and is told the profile `isolate-guest`, which it puts on itself before it takes a guest.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, writeSync } from 'node:fs';
+import { existsSync, readFileSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { dirname, extname, join } from 'node:path';
@@ -14,7 +14,7 @@ import { hostAbilities } from '../kernel/host.ts';
 import { errnoName } from '../kernel/errno.ts';
 import { launch, LaunchRefused, type LaunchEnd, type LaunchOptions, type Launched } from '../kernel/launcher.ts';
 import { loadProfile } from '../kernel/profile-files.ts';
-import { HOST_STACK_KB } from './limits.ts';
+import { HOST_STACK_KB, STACK_SPARE_KB } from './limits.ts';
 import type { LockMessage } from './message.ts';
 
 const HERE = import.meta.dirname;
@@ -26,13 +26,22 @@ const ENTRY = join(HERE, `entry${extname(import.meta.filename)}`);
  * may hold the last reference to an isolate that was disposed of: it then deletes the isolate under a lock that the
  * deletion takes as well, and the next isolate waits for ever.
  */
-const NODE_FLAGS = [
-  '--no-node-snapshot',
-  '--disable-sigusr1',
-  '--liftoff-only',
-  '--no-warnings',
-  `--stack-size=${HOST_STACK_KB}`,
-] as const;
+const NODE_FLAGS = ['--no-node-snapshot', '--disable-sigusr1', '--liftoff-only', '--no-warnings'] as const;
+
+/**
+ * A guest on a thread of its own has all of it: as much as this user's processes may have, of an unlimited one what glibc
+ * takes. On the main thread it has nearly as much, so that no guest recurses deeper for the kind of host that it got.
+ */
+const stackFlag = (): string => {
+  let threadKb = 0;
+  try {
+    const [, bytes] = /^Max stack size +(\S+)/mu.exec(readFileSync('/proc/self/limits', 'latin1')) ?? [];
+    threadKb = bytes === 'unlimited' ? 2048 : Math.floor(Number(bytes ?? 0) / 1024);
+  } catch {
+    // No /proc: then there is what is usual.
+  }
+  return `--stack-size=${Math.max(HOST_STACK_KB, threadKb - STACK_SPARE_KB)}`;
+};
 
 /** Longest piece of a message that is read at one time. */
 const READ_BYTES = 64 * 1024;
@@ -72,7 +81,7 @@ export const startLockedHost = (code: HostCode = ownCode()): StartedHost => {
   const launched = launchOrRefuse({
     profile,
     program: process.execPath,
-    args: [...NODE_FLAGS, code.entry],
+    args: [...NODE_FLAGS, stackFlag(), code.entry],
     environment: {},
     directory: '/',
     sealed: true,
@@ -129,7 +138,7 @@ const launchOrRefuse = (options: LaunchOptions): Launched => {
 
 /** Nothing but isolated-vm between the guest and this user's authority: only where the program asked for it by name. */
 export const startUnlockedHost = ({ entry }: HostCode = ownCode()): StartedHost => {
-  const child = spawn(process.execPath, [...NODE_FLAGS, entry], { cwd: '/', env: {}, stdio: 'pipe' });
+  const child = spawn(process.execPath, [...NODE_FLAGS, stackFlag(), entry], { cwd: '/', env: {}, stdio: 'pipe' });
   const { stdin, stdout, stderr } = child;
   // Sockets, to Node.
   for (const pipe of [stdin, stdout, stderr]) (pipe as unknown as { unref(): void }).unref();
