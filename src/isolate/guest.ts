@@ -4,6 +4,7 @@
  */
 import type ivm from 'isolated-vm';
 import { USUAL_CONFIG } from './config.ts';
+import { answer } from './guest-answers.ts';
 import { MAX_LOG_LINE_CHARS, MAX_TIMERS, RUNTIME_FILE } from './limits.ts';
 import type { HostMessage, LogLevel, ReplyMessage, RunMessage } from './message.ts';
 import { installGuest } from './runtime.ts';
@@ -292,42 +293,4 @@ const given = (compiled: ReadonlyMap<string, ivm.Module>, specifier: string): iv
   const found = compiled.get(specifier);
   if (found === undefined) throw new Error(`Expected a given module, got ${specifier}`);
   return found;
-};
-
-/** The two questions that are answered at once: random bytes and WHATWG URLs, both as text. */
-const answer = (kind: unknown, about: unknown): string => {
-  if (kind === 'random' && typeof about === 'number') {
-    // A part of Node's own program, so there is no file to open; most hosts never need it.
-    const { randomBytes } = process.getBuiltinModule('node:crypto');
-    return randomBytes(Math.min(about, 65_536)).toString('latin1');
-  }
-  if (kind === 'url' && typeof about === 'string' && about.length < 1_000_000) return resolveUrl(about);
-  return '';
-};
-
-const URL_PARTS = [
-  'href',
-  'origin',
-  'protocol',
-  'username',
-  'password',
-  'host',
-  'hostname',
-  'port',
-  'pathname',
-  'search',
-  'hash',
-] as const;
-
-const isUrlPart = (part: unknown): boolean => (URL_PARTS as readonly unknown[]).includes(part);
-
-const resolveUrl = (request: string): string => {
-  try {
-    const [href, base, part, value] = JSON.parse(request) as [string, string | null | undefined, string?, string?];
-    const url = new URL(href, base ?? undefined);
-    if (isUrlPart(part) && value !== undefined) Reflect.set(url, String(part), value);
-    return JSON.stringify(Object.fromEntries(URL_PARTS.map((name) => [name, url[name]])));
-  } catch {
-    return '';
-  }
 };
