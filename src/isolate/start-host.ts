@@ -24,9 +24,15 @@ const ENTRY = join(HERE, `entry${extname(import.meta.filename)}`);
  * isolated-vm needs `--no-node-snapshot`; SIGUSR1 would open an inspector, and with it the process. Without
  * `--liftoff-only` V8 compiles WebAssembly (of the type stripper, of a guest) once more in the background, and its end
  * may hold the last reference to an isolate that was disposed of: it then deletes the isolate under a lock that the
- * deletion takes as well, and the next isolate waits for ever.
+ * deletion takes as well, and the next isolate waits for ever. A small young generation costs guests nothing that can be measured, and each host 4 MB less.
  */
-const NODE_FLAGS = ['--no-node-snapshot', '--disable-sigusr1', '--liftoff-only', '--no-warnings'] as const;
+const NODE_FLAGS = [
+  '--no-node-snapshot',
+  '--disable-sigusr1',
+  '--liftoff-only',
+  '--no-warnings',
+  '--max-semi-space-size=1',
+] as const;
 
 /**
  * A guest on a thread of its own has all of it: as much as this user's processes may have, of an unlimited one what glibc
@@ -82,7 +88,8 @@ export const startLockedHost = (code: HostCode = ownCode()): StartedHost => {
     profile,
     program: process.execPath,
     args: [...NODE_FLAGS, stackFlag(), code.entry],
-    environment: {},
+    // One heap for all threads, and what is free at its end goes back: guests leave holes behind.
+    environment: { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '131072' },
     directory: '/',
     sealed: true,
     // A namespace of pids would hide from us which process to watch; without Landlock's scope it is what keeps signals in.
