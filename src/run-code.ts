@@ -48,7 +48,7 @@ export interface CodeOptions {
   readonly file?: string;
   /** Called with each console line as it comes. */
   readonly onLog?: (log: CodeLog) => void;
-  /** What a guest does not have unless it is named here. */
+  /** What a guest does not have unless it is named here. `Atomics.waitAsync` it never has, and finalizers do not call back. */
   readonly allow?: readonly Allowance[];
   readonly limits?: Partial<CodeLimits>;
   readonly isolation?: Isolation;

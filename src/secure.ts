@@ -155,7 +155,8 @@ const compileFor = (
     variables: { workspace, node: process.execPath, home: homedir(), ...(tmp === undefined ? {} : { tmp }) },
     host: hostAbilities(),
     searchPath: cleanPath(process.env['PATH'], workspace).split(':'),
-    commands: tier === 'worker' && launcher !== undefined ? [...commands, launcher] : commands,
+    // What starts commands, and Node with what it is installed with: a tighter tier grants both, wherever they stand.
+    commands: tier === 'observer' || launcher === undefined ? commands : [...commands, launcher, process.execPath],
     connect: requireConnect(options.network),
     allowDegraded: requireNames('allowDegraded', options.allowDegraded),
     inProcess: true,

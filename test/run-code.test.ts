@@ -105,6 +105,8 @@ describe.each(MANNERS)('%s', (_, hosts) => {
       ['throw 5', 'Uncaught 5'],
       ['throw null', 'Uncaught null'],
       ['throw { a: 1 }', 'Uncaught { a: 1 }'],
+      ['setTimeout(() => { throw null }); await new Promise(() => {})', 'Uncaught null'],
+      ['Promise.reject(5); await new Promise(() => {})', 'Uncaught 5'],
     ])('%s is told', async (source, message) => {
       expect(await run(source)).toMatchObject({ status: 'error', error: { message } });
     });
@@ -291,6 +293,37 @@ describe.each(MANNERS)('%s', (_, hosts) => {
       expect(await run('import { a } from "m";\nimport * as n from "n";\na + n.default', { modules })).toMatchObject({
         value: 44,
       });
+    });
+
+    test('a module is not entered in the middle of its work', async () => {
+      const m = `export const seen = [];
+      setTimeout(() => seen.push('timer'), 1);
+      for (let i = 0; i < 500; i++) { seen.push(i); console.log(i); }`;
+      const { value } = await run('import { seen } from "m"; await new Promise((r) => setTimeout(r, 5)); seen', {
+        modules: { m },
+      });
+      expect(value).toEqual([...Array.from({ length: 500 }).keys(), 'timer']);
+    });
+
+    test('timers that were stopped do not count', async () => {
+      const source = `for (let i = 0; i < 2000; i++) clearTimeout(setTimeout(() => {}, 1e6));
+      await new Promise((r) => setTimeout(r, 1)); 1`;
+      expect(await run(source, { timeoutMs: 5000 })).toMatchObject({ value: 1 });
+    });
+
+    test('WebAssembly is compiled whichever way it is asked for', async () => {
+      const source = `const bytes = new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0]);
+      const module = await WebAssembly.compile(bytes);
+      const { instance } = await WebAssembly.instantiate(bytes, {});
+      const failed = await WebAssembly.compile(new Uint8Array(3)).catch((error) => error.name);
+      [module instanceof WebAssembly.Module, instance instanceof WebAssembly.Instance,
+        (await WebAssembly.instantiate(module)) instanceof WebAssembly.Instance, failed]`;
+      expect((await run(source, { allow: ['wasm'], timeoutMs: 5000 })).value).toEqual([
+        true,
+        true,
+        true,
+        'CompileError',
+      ]);
     });
 
     test('what was not given cannot be imported', async () => {
@@ -491,6 +524,24 @@ describe.each(MANNERS)('%s', (_, hosts) => {
 });
 
 describe('pools', () => {
+  test('a guest recurses as deep on either kind of host, in a module and in a timer too', async () => {
+    const count = 'let depth = 0; const down = () => { depth += 1; down(); }; try { down(); } catch {}';
+    const source = `import { depth as inModule } from 'm';
+    ${count}
+    const inProgram = depth;
+    depth = 0;
+    await new Promise((resolve) => setTimeout(() => { try { down(); } catch {} resolve(); }, 1));
+    [inModule, inProgram, depth]`;
+    const depths: number[] = [];
+    for (const [, hosts] of MANNERS) {
+      using pool = openCodePool({ hosts });
+      const { value } = await pool.run(source, { modules: { m: `${count} export { depth };` } });
+      depths.push(...(value as number[]));
+    }
+    expect(Math.min(...depths)).toBeGreaterThan(5000);
+    expect(Math.max(...depths) / Math.min(...depths)).toBeLessThan(1.5);
+  });
+
   test('a dedicated session has a host of its own, kept until it ends', async () => {
     using pool = openCodePool({ hosts: 1 });
     await pool.ready();

@@ -145,6 +145,23 @@ describe('narrowing', () => {
     expect(seen['message']).toMatch(/locked at .*\[eval\]:5:\d+, asked for at .*\[eval\]:6:\d+/u);
   });
 
+  test('what can no longer be listed is kept as it was: by a second call, and by a command inside', () => {
+    const seen = json(
+      script(`
+        import { spawnSync } from 'node:child_process';
+        import { readFileSync } from 'node:fs';
+        const { runCommand } = await import(${JSON.stringify(join(import.meta.dirname, '..', 'src', 'run-command.ts'))});
+        secure({ tier: 'standard', workspace });
+        const look = () => [spawnSync('ls', ['/usr']).status, attempt(() => readFileSync('/etc/shadow')).code];
+        const first = look();
+        const inside = await runCommand(['sh', '-c', 'ls /usr > /dev/null; echo $?; cat /etc/shadow'], { tier: 'standard', workspace });
+        secure({ tier: 'standard', workspace, commands: ['ls'] });
+        console.log(JSON.stringify({ first, second: look(), inside: [inside.status, inside.stdout] }));`),
+    );
+    const kept = [0, 'EACCES'];
+    expect(seen).toEqual({ first: kept, second: kept, inside: ['exited', '0\n'] });
+  });
+
   test('a port that the first call did not list is widening; one that it listed is not', () => {
     const seen = json(
       script(`

@@ -5,6 +5,8 @@
 import { isUtf8 } from 'node:buffer';
 
 const HEADER = 4;
+/** Pieces of a frame that are shorter, in bytes, are joined as they come. */
+const SMALL = 64 * 1024;
 const ROOM_FOR_HEADER = ' '.repeat(HEADER);
 
 export const encodeFrame = (message: unknown): Buffer => {
@@ -46,13 +48,26 @@ export class FrameReader {
         this.#fail(`Expected a frame of at most ${this.#maxBytes} bytes, got ${length}`);
       }
       if (length === undefined || this.#held < HEADER + length) {
-        // The reader of a pipe may use one buffer again and again.
         const rest = this.#chunks.pop();
-        if (rest !== undefined) this.#chunks.push(Buffer.from(rest));
+        if (rest !== undefined) this.#keep(rest);
         return;
       }
       yield this.#textOf(this.#take(HEADER + length).subarray(HEADER));
     }
+  }
+
+  /**
+   * A copy: the reader of a pipe may use one buffer again and again. A small one is joined to what is no longer than
+   * itself, so that a frame that comes byte by byte is not an object for each of them.
+   */
+  #keep(rest: Buffer): void {
+    let kept = Buffer.from(rest);
+    for (let last = this.#chunks.at(-1); last !== undefined; last = this.#chunks.at(-1)) {
+      if (kept.length >= SMALL || last.length > kept.length) break;
+      kept = Buffer.concat([last, kept]);
+      this.#chunks.pop();
+    }
+    this.#chunks.push(kept);
   }
 
   #textOf(body: Buffer): string {

@@ -11,7 +11,7 @@ import type ivm from 'isolated-vm';
 import { lockDown } from '../kernel/lock-down.ts';
 import { encodeFrame, FrameReader } from './channel.ts';
 import { Guest, isKind, type GuestKind } from './guest.ts';
-import { GUEST_STACK_KB, MAX_FRAME_BYTES, MEMORY_MB, OVERSHOOT } from './limits.ts';
+import { HOST_STACK_KB, HOST_STACK_ROOM_KB, MAX_FRAME_BYTES, MEMORY_MB, OVERSHOOT } from './limits.ts';
 import type { HostMessage, LockMessage, ParentMessage, RunMessage } from './message.ts';
 
 /** Isolates kept ready. Each costs about 1.5 ms to make and 1 MB to keep. */
@@ -50,6 +50,7 @@ const reserve: Guest[] = [];
 const spent: Guest[] = [];
 const leaving = new Set<Guest>();
 let wanted: GuestKind = { memoryMb: MEMORY_MB.default, allow: '', single: false };
+let isReady = false;
 let isTidying = false;
 
 const clear = (): void => {
@@ -87,6 +88,8 @@ const takeGuest = (kind: GuestKind): Guest => {
 };
 
 const start = (message: RunMessage): void => {
+  // Not locked: then there must be no guest, whatever the parent thinks.
+  if (!isReady) process.exit(1);
   // What the guest before it left behind must not count as its own.
   if (wanted.single) clear();
   const guest = takeGuest({ memoryMb: message.memoryMb, allow: message.allow, single: wanted.single });
@@ -162,10 +165,18 @@ const lock = ({ single, handledFs, handledNet, scoped, filter, probe }: LockMess
 const prepare = (single: boolean, threads: number): void => {
   wanted = { ...wanted, single };
   // For isolates made from now on: what the guest's stack ends with, ours still fits on top of.
-  if (single) setFlagsFromString(`--stack-size=${GUEST_STACK_KB}`);
+  if (single) setFlagsFromString(`--stack-size=${stackKb() - HOST_STACK_ROOM_KB}`);
   reserve.push(new Guest(vm, wanted, post));
+  isReady = true;
   post({ type: 'ready', pid: process.pid, threads });
   tidy();
+};
+
+/** As this process was started with. */
+const stackKb = (): number => {
+  const flag = '--stack-size=';
+  const given = process.execArgv.find((argument) => argument.startsWith(flag));
+  return given === undefined ? HOST_STACK_KB : Number(given.slice(flag.length));
 };
 
 const receive = (message: ParentMessage): void => {

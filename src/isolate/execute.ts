@@ -1,12 +1,13 @@
 /** One run from source to result: prepares it, puts it on a host, answers its tool calls, words its end. */
 import { configText } from './config.ts';
+import { aborted, failureJson, plainFailure, sourceFailure, type Failure } from './failure.ts';
 import type { HostEnd, HostRun } from './host.ts';
 import { parseGuestJson } from './json.ts';
 import type { CodeLimits } from './limits.ts';
 import type { LogLevel } from './message.ts';
 import { originalPosition, type Move, type Position } from './edits.ts';
 import { HostUnavailable, type Pool, type Running } from './pool.ts';
-import { programCode, type Language, type Preparation, type ProgramSource, type SourceFault } from './prepare.ts';
+import { programCode, type Language, type Preparation, type ProgramSource } from './prepare.ts';
 import { prepareBounded } from './prepare-bounded.ts';
 import { mapStack } from './stack.ts';
 import type { CallableTool } from './tools.ts';
@@ -15,17 +16,6 @@ import { bundlePackage, isPackageName } from './packages.ts';
 interface Log {
   readonly level: LogLevel;
   readonly text: string;
-}
-
-interface Failure {
-  readonly name: string;
-  readonly message: string;
-  readonly stack?: string;
-  readonly file?: string;
-  readonly line?: number;
-  readonly column?: number;
-  readonly code?: string;
-  readonly blockedBy?: string;
 }
 
 export interface Execution {
@@ -288,39 +278,5 @@ const NOTHING: HostRun['message'] = {
   allow: '',
 };
 
-const sourceFailure = ({ file, message, line, column }: SourceFault): Failure => ({
-  name: 'SyntaxError',
-  message,
-  stack: `SyntaxError: ${message}\n    at ${file}:${line}:${column}`,
-  file,
-  line,
-  column,
-});
-
 /** Asked anew each time: it changes while we wait. */
 const isAborted = (signal: AbortSignal | undefined): boolean => signal?.aborted === true;
-
-const aborted = (signal: AbortSignal | undefined): Failure => {
-  const reason: unknown = signal?.reason;
-  const message = reason instanceof Error ? reason.message : 'This operation was aborted';
-  return { name: 'AbortError', message: message.slice(0, 1000) };
-};
-
-/** What a guest may know of an error of this side: no stack, no cause, no fields but these. */
-const plainFailure = (error: unknown): Failure => {
-  try {
-    if (typeof error !== 'object' || error === null) return { name: 'Error', message: String(error).slice(0, 8192) };
-    const { name, message, code, blockedBy } = error as Readonly<Record<string, unknown>>;
-    return {
-      name: typeof name === 'string' ? name.slice(0, 200) : 'Error',
-      message: typeof message === 'string' ? message.slice(0, 8192) : 'The tool failed',
-      ...(typeof code === 'string' ? { code: code.slice(0, 200) } : {}),
-      ...(typeof blockedBy === 'string' ? { blockedBy: blockedBy.slice(0, 200) } : {}),
-    };
-  } catch {
-    // An error that cannot be read, such as a proxy: it must not take the program with it.
-    return { name: 'Error', message: 'The tool failed' };
-  }
-};
-
-const failureJson = (failure: Failure): string => JSON.stringify(failure);

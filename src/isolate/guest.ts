@@ -4,6 +4,7 @@
  */
 import type ivm from 'isolated-vm';
 import { USUAL_CONFIG } from './config.ts';
+import { answer } from './guest-answers.ts';
 import { MAX_LOG_LINE_CHARS, MAX_TIMERS, RUNTIME_FILE } from './limits.ts';
 import type { HostMessage, LogLevel, ReplyMessage, RunMessage } from './message.ts';
 import { installGuest } from './runtime.ts';
@@ -92,8 +93,9 @@ export class Guest {
     this.#onEnd = onEnd;
     const { code, file, links, timeoutMs } = message;
     const dueAt = performance.now() + timeoutMs;
-    if (this.kind.single && links.length === 0) this.#enterHere(() => this.#context.evalSync(code, { filename: file }));
-    else void this.#enter(this.#begin(message));
+    if (!this.kind.single) void this.#enter(this.#begin(message));
+    else if (links.length === 0) this.#enterHere(() => this.#context.evalSync(code, { filename: file }));
+    else this.#enterHere(() => this.#linkHere(message));
     // Afterwards: most guests have ended by then, and making a timer and taking it back costs more than they did.
     if (!this.#ended) this.#deadline = setTimeout(() => this.#end('timeout'), dueAt - performance.now());
   }
@@ -137,25 +139,34 @@ export class Guest {
     await this.#context.eval(code, { filename: file });
   }
 
+  /** As `#link` and what follows it, but on this thread: a guest that has two would be entered in the middle of its work. */
+  #linkHere({ code, file, modules, links }: RunMessage): void {
+    const compiled = new Map<string, ivm.Module>();
+    for (const module of modules) {
+      compiled.set(module.name, this.#isolate.compileModuleSync(module.code, { filename: module.name }));
+    }
+    const linker = this.#isolate.compileModuleSync(linkerCode(links), { filename: RUNTIME_FILE });
+    linker.instantiateSync(this.#context, (specifier) => given(compiled, specifier));
+    linker.evaluateSync();
+    const runWhenLinked = (): void => {
+      if (this.#ended) return;
+      if (this.#context.evalSync(IS_LINKING) !== true) this.#context.evalSync(code, { filename: file });
+      else setTimeout(() => this.#enterHere(runWhenLinked), 1);
+    };
+    runWhenLinked();
+  }
+
   /** Instantiates the given modules and leaves the namespaces that the program imports where `$$run` takes them. */
   async #link(modules: RunMessage['modules'], links: readonly string[]): Promise<void> {
     const compiled = new Map<string, ivm.Module>();
     for (const { name, code } of modules) {
       compiled.set(name, await this.#isolate.compileModule(code, { filename: name }));
     }
-    const imports = links.map((name, index) => `import*as m${index} from ${JSON.stringify(name)};`).join('');
-    const linker = await this.#isolate.compileModule(
-      `${imports}globalThis.$$modules=[${links.map((_, index) => `m${index}`).join()}];`,
-      { filename: RUNTIME_FILE },
-    );
-    await linker.instantiate(this.#context, (specifier) => {
-      const found = compiled.get(specifier);
-      if (found === undefined) throw new Error(`Expected a given module, got ${specifier}`);
-      return found;
-    });
+    const linker = await this.#isolate.compileModule(linkerCode(links), { filename: RUNTIME_FILE });
+    await linker.instantiate(this.#context, (specifier) => given(compiled, specifier));
     await linker.evaluate();
     // A module that waits (top-level await) finishes later: so does the linker, and so do we.
-    while (!this.#ended && (await this.#context.eval('globalThis.$$modules===undefined')) === true) {
+    while (!this.#ended && (await this.#context.eval(IS_LINKING)) === true) {
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
   }
@@ -180,6 +191,10 @@ export class Guest {
         return;
       case 'timer':
         if (typeof a === 'number' && typeof b === 'number' && this.#timers.size < MAX_TIMERS) this.#startTimer(a, b);
+        return;
+      case 'no-timer':
+        clearTimeout(this.#timers.get(a as number));
+        this.#timers.delete(a as number);
         return;
       default:
     }
@@ -233,8 +248,10 @@ export class Guest {
       this.#end('memory');
       return;
     }
-    const { name, message, stack } = error as Error;
     const text = (value: unknown, most: number): string => String(value).slice(0, most);
+    // What is thrown need not be an error: isolated-vm hands on primitives as they are, null and undefined too.
+    const thrown = typeof error === 'string' ? JSON.stringify(error) : error;
+    const { name, message, stack } = thrown instanceof Error ? thrown : new Error(`Uncaught ${text(thrown, 2000)}`);
     this.#end(
       'error',
       JSON.stringify({ name: text(name, 200), message: text(message, 8192), stack: text(stack, 16_384) }),
@@ -265,40 +282,15 @@ export class Guest {
   }
 }
 
-/** The two questions that are answered at once: random bytes and WHATWG URLs, both as text. */
-const answer = (kind: unknown, about: unknown): string => {
-  if (kind === 'random' && typeof about === 'number') {
-    // A part of Node's own program, so there is no file to open; most hosts never need it.
-    const { randomBytes } = process.getBuiltinModule('node:crypto');
-    return randomBytes(Math.min(about, 65_536)).toString('latin1');
-  }
-  if (kind === 'url' && typeof about === 'string' && about.length < 1_000_000) return resolveUrl(about);
-  return '';
+const IS_LINKING = 'globalThis.$$modules===undefined';
+
+const linkerCode = (links: readonly string[]): string => {
+  const imports = links.map((name, index) => `import*as m${index} from ${JSON.stringify(name)};`).join('');
+  return `${imports}globalThis.$$modules=[${links.map((_, index) => `m${index}`).join()}];`;
 };
 
-const URL_PARTS = [
-  'href',
-  'origin',
-  'protocol',
-  'username',
-  'password',
-  'host',
-  'hostname',
-  'port',
-  'pathname',
-  'search',
-  'hash',
-] as const;
-
-const isUrlPart = (part: unknown): boolean => (URL_PARTS as readonly unknown[]).includes(part);
-
-const resolveUrl = (request: string): string => {
-  try {
-    const [href, base, part, value] = JSON.parse(request) as [string, string | null | undefined, string?, string?];
-    const url = new URL(href, base ?? undefined);
-    if (isUrlPart(part) && value !== undefined) Reflect.set(url, String(part), value);
-    return JSON.stringify(Object.fromEntries(URL_PARTS.map((name) => [name, url[name]])));
-  } catch {
-    return '';
-  }
+const given = (compiled: ReadonlyMap<string, ivm.Module>, specifier: string): ivm.Module => {
+  const found = compiled.get(specifier);
+  if (found === undefined) throw new Error(`Expected a given module, got ${specifier}`);
+  return found;
 };

@@ -4,7 +4,7 @@
  */
 import { encodeFrame, FrameFault, FrameReader } from './channel.ts';
 import { MAX_FRAME_BYTES } from './limits.ts';
-import { busyThreads, MemoryWatch, overweight, residentMb } from './memory-watch.ts';
+import { busyThreads, MemoryWatch, overweight, ResidentMemory } from './memory-watch.ts';
 import { parseHostMessage, type HostMessage, type LogLevel, type ReplyMessage, type RunMessage } from './message.ts';
 import type { StartedHost } from './start-host.ts';
 
@@ -58,6 +58,7 @@ export class IsolateHost {
   #lastRun = 0;
   #ready = false;
   #pid: number | undefined;
+  #resident: ResidentMemory | undefined;
   #retired = false;
   /** Something of a guest that has ended may still be there. */
   #haunted = false;
@@ -128,11 +129,10 @@ export class IsolateHost {
     fault(reason: string): void;
   } {
     const id = (this.#lastRun += 1);
-    this.#active.set(id, {
-      run,
-      dueAt: performance.now() + run.message.timeoutMs + (this.isSingle ? SINGLE_GRACE_MS : GRACE_MS),
-      lastCall: 0,
-    });
+    const now = performance.now();
+    // A single host is deaf while it throws away what the guest before left behind.
+    const grace = this.isSingle && now - this.#lastEnd > HAUNT_MS ? SINGLE_GRACE_MS : GRACE_MS;
+    this.#active.set(id, { run, dueAt: now + run.message.timeoutMs + grace, lastCall: 0 });
     this.#setRef(true);
     this.#send({ type: 'run', run: id, ...run.message });
     return {
@@ -143,8 +143,8 @@ export class IsolateHost {
       stop: () => {
         if (!this.#active.has(id)) return;
         this.#send({ type: 'stop', run: id });
-        this.#end(id, { status: 'error' });
         this.#haunt();
+        this.#end(id, { status: 'error' });
       },
       fault: (reason) => this.kill(reason),
     };
@@ -156,7 +156,10 @@ export class IsolateHost {
     if (this.#active.size === 0) this.#killProcess();
   }
 
-  /** What ended by force may be deep in native code that cannot be stopped: nobody else is put beside it, or blamed for it. */
+  /**
+   * What ends by force may be deep in native code that cannot be stopped: nobody else is put beside it, or blamed for it.
+   * Said before its end, for whoever waits for a place hears of that.
+   */
   #haunt(): void {
     this.#haunted = true;
     this.retire();
@@ -170,19 +173,29 @@ export class IsolateHost {
   /** Called by a clock: deadlines that the host let pass, and its memory against what its guests may have. */
   check(): void {
     const now = performance.now();
-    let overdue: number | undefined;
-    for (const [id, { run, dueAt }] of this.#active) {
-      if (now < dueAt) continue;
-      overdue = run.message.timeoutMs;
-      this.#end(id, { status: 'timeout', reason: `it did not end within ${overdue} ms` });
-    }
-    if (overdue !== undefined) this.kill(`a guest beside this one passed its deadline of ${overdue} ms`);
-    else if (!this.#dead && this.#active.size > 0) this.#checkMemory();
+    const isDue = [...this.#active.values()].some(({ dueAt }) => now >= dueAt);
+    // Where this program was busy, an end may have come in time and be unread: pipes are read before that.
+    if (isDue) setImmediate(() => this.#endOverdue(now));
+    else if (this.#active.size > 0) this.#checkMemory();
+  }
+
+  #endOverdue(now: number): void {
+    const late = [...this.#active].filter(([, { dueAt }]) => now >= dueAt);
+    const overdue = late[0]?.[1].run.message.timeoutMs;
+    if (overdue === undefined) return;
+    const runs = late.map(([run]) => run);
+    this.#doom('timeout', runs, `a guest passed its deadline of ${overdue} ms`);
+  }
+
+  /** In MB, by run. */
+  #limits(): Map<number, number> {
+    const limits = new Map<number, number>();
+    for (const [id, { run }] of this.#active) limits.set(id, run.message.memoryMb);
+    return limits;
   }
 
   #checkMemory(): void {
-    const limits = new Map<number, number>();
-    for (const [id, { run }] of this.#active) limits.set(id, run.message.memoryMb);
+    const limits = this.#limits();
     if (this.isSingle) {
       const reason = overweight(this.residentMb(), limits);
       if (reason !== undefined) this.#doom('memory', [...limits.keys()], reason);
@@ -204,7 +217,7 @@ export class IsolateHost {
 
   /** Resident memory in MB; 0 where it cannot be had. */
   residentMb(): number {
-    return residentMb(this.pid);
+    return this.#resident?.mb ?? 0;
   }
 
   #receive(chunk: Buffer): void {
@@ -232,6 +245,7 @@ export class IsolateHost {
       this.#ready = true;
       clearTimeout(this.#startDeadline);
       this.#pid = message.pid;
+      this.#resident = new ResidentMemory(message.pid);
       this.#setRef(this.#active.size > 0);
       this.#events.onChange(this);
       return;
@@ -271,8 +285,8 @@ export class IsolateHost {
           throw new FrameFault('Expected a call that the guest may make');
         return;
       case 'end':
-        this.#end(message.run, message);
         if (message.status === 'timeout' || message.status === 'memory') this.#haunt();
+        this.#end(message.run, message);
         return;
       default:
         message satisfies never;
@@ -293,6 +307,9 @@ export class IsolateHost {
     this.#active.delete(id);
     this.#lastEnd = performance.now();
     if (!('json' in end) && end.status !== 'ok') this.#abandoned.add(id);
+    // An allocator keeps what it was given back: without this guest it would be too much, and be blamed on another.
+    if (!this.#dead && overweight(this.residentMb(), this.#limits()) !== undefined)
+      this.#haunted = this.#retired = true;
     if (this.#active.size === 0) {
       this.idleSince = this.#lastEnd;
       this.#setRef(!this.#ready);
@@ -314,6 +331,7 @@ export class IsolateHost {
     this.#dead = true;
     this.#how = how;
     clearTimeout(this.#startDeadline);
+    this.#resident?.close();
     const outOfMemory = /out of memory|heap limit|Allocation failed|is_heap_oom/iu.test(this.#stderr);
     const runs = [...this.#active.keys()];
     const cause = this.#cause ?? {

@@ -37,9 +37,12 @@ export const MEMORY_MB = { default: 128, least: 8, most: 2048 } as const;
 /** A guest may overshoot V8's own accounting of its memory by this much before it counts. */
 export const OVERSHOOT = 1.5;
 
-/** V8's usual stack for a guest on the main thread, and what the host needs on top of it when the guest calls. */
-export const GUEST_STACK_KB = 984;
-export const HOST_STACK_KB = GUEST_STACK_KB + 128;
+/** What the host needs of its stack on top of what a guest on the main thread may use, for when the guest calls. */
+export const HOST_STACK_ROOM_KB = 128;
+/** Least stack of a host's main thread: V8's usual one for the guest. */
+export const HOST_STACK_KB = 984 + HOST_STACK_ROOM_KB;
+/** What V8 must leave of the stack that the kernel gives: for the frames below its first, and for native code at the end. */
+export const STACK_SPARE_KB = 256;
 
 /**
  * Longest frame, in bytes, that either side accepts. Bounds the memory that a hostile host can make the parent hold: a

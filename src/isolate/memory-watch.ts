@@ -6,7 +6,7 @@
  * only when the kernel says that no other thread is at work. What all this does not settle is nobody's fault. Nothing
  * here protects one guest from the lies of a host that another has broken into: it could as well forge their results.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { OVERSHOOT } from './limits.ts';
 import type { WeighedMessage } from './message.ts';
 
@@ -115,7 +115,7 @@ export class MemoryWatch {
   }
 }
 
-/** Why a host of a single guest, whoever that is, holds too much; `undefined` when it does not. */
+/** Why a host of these guests, whoever of them it is, holds too much; `undefined` when it does not. */
 export const overweight = (found: number, limits: ReadonlyMap<number, number>): string | undefined => {
   const allowed = allowedMb({ limits });
   return found > allowed ? tooMuch(found, allowed) : undefined;
@@ -130,16 +130,36 @@ const allowedMb = ({ limits }: Pick<Weighed, 'limits'>): number => {
   return allowed;
 };
 
-/** As the kernel counts it; 0 where it cannot be had. */
-export const residentMb = (pid: number | undefined): number => {
-  if (pid === undefined) return 0;
-  try {
-    const pages = Number(readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ')[1]);
-    return (pages * 4096) / 1e6;
-  } catch {
-    return 0;
+/** Resident memory of a process as the kernel counts it. The file is kept open: it is read for each guest. */
+export class ResidentMemory {
+  #statm: number | undefined;
+  readonly #text = Buffer.alloc(128);
+
+  constructor(pid: number) {
+    try {
+      this.#statm = openSync(`/proc/${pid}/statm`, 'r');
+    } catch {
+      // It cannot be had: no /proc, or the process is gone.
+    }
   }
-};
+
+  /** In MB; 0 where it cannot be had. */
+  get mb(): number {
+    if (this.#statm === undefined) return 0;
+    try {
+      const length = readSync(this.#statm, this.#text, 0, this.#text.length, 0);
+      const pages = Number(this.#text.toString('latin1', 0, length).split(' ')[1]);
+      return (pages * 4096) / 1e6;
+    } catch {
+      return 0;
+    }
+  }
+
+  close(): void {
+    if (this.#statm !== undefined) closeSync(this.#statm);
+    this.#statm = undefined;
+  }
+}
 
 /** Threads that run, or would if they had a core or a page (proc_pid_stat(5): R and D); the first, which asks, is left out. */
 export const busyThreads = (pid: number | undefined): readonly string[] | undefined => {

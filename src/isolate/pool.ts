@@ -8,7 +8,7 @@ import { IsolateHost, type HostRun } from './host.ts';
 import { CannotLock, startLockedHost, startUnlockedHost, type StartedHost } from './start-host.ts';
 
 export interface PoolOptions {
-  /** Most hosts for shared guests (default: two for each core, one for each 512 MB, at most 8). Half of them, rounded down, take one guest at a time. */
+  /** Most hosts that take shared guests (default: two for each core, one for each 512 MB, at most 8). Half of them, rounded down, take one guest at a time. */
   readonly hosts?: number;
   /** Hosts kept from the start (default 2): while one makes new isolates, the next guest goes to the other. */
   readonly prewarm?: number;
@@ -33,6 +33,11 @@ export class HostUnavailable extends Error {
   override readonly name = 'HostUnavailable';
 }
 
+interface Dedicated {
+  readonly session: string | undefined;
+  readonly ready: Promise<IsolateHost>;
+}
+
 interface Waiting {
   readonly run: HostRun;
   readonly started: (running: Running) => void;
@@ -52,10 +57,9 @@ const MOST_FAILED_STARTS = 3;
 export class Pool {
   readonly #options: Required<PoolOptions>;
   #shared: IsolateHost[] = [];
-  readonly #dedicated = new Map<string, IsolateHost>();
+  readonly #dedicated = new Map<IsolateHost, Dedicated>();
   #queue: Waiting[] = [];
   #failedStarts = 0;
-  #lastKey = 0;
   #watch: NodeJS.Timeout | undefined;
   #idleTicks = 0;
   #growing: NodeJS.Timeout | undefined;
@@ -82,7 +86,7 @@ export class Pool {
 
   /** Process ids of the hosts alive now. */
   get pids(): readonly number[] {
-    return [...this.#shared, ...this.#dedicated.values()].flatMap((host) => (host.pid === undefined ? [] : [host.pid]));
+    return [...this.#shared, ...this.#dedicated.keys()].flatMap((host) => (host.pid === undefined ? [] : [host.pid]));
   }
 
   /** Resolves when `count` shared hosts are ready. */
@@ -123,18 +127,25 @@ export class Pool {
    */
   async runDedicated(run: HostRun, session: string | undefined): Promise<Running> {
     if (this.#closed) throw new HostUnavailable('the pool is closed');
-    const known = session === undefined ? undefined : this.#dedicated.get(session);
-    const host = known !== undefined && !known.isDead && !known.isRetired ? known : await this.#startDedicated(session);
+    // Nothing is sent to a host that has not locked itself: not by the second call of a session either.
+    const host = await (this.#hostOf(session) ?? this.#startDedicated(session));
+    if (!host.isReady) throw this.#unavailable(host);
     const running = host.start(run);
     if (session === undefined) host.retire();
     this.#startWatch();
     return running;
   }
 
-  /** Kills the host that was dedicated to a session. */
+  /** Kills the host that was dedicated to a session, and those before it whose guests have not ended yet. */
   endSession(session: string): void {
-    this.#dedicated.get(session)?.kill('its session ended');
-    this.#dedicated.delete(session);
+    for (const [host, dedicated] of this.#dedicated) if (dedicated.session === session) host.kill('its session ended');
+  }
+
+  #hostOf(session: string | undefined): Promise<IsolateHost> | undefined {
+    for (const [host, dedicated] of this.#dedicated) {
+      if (session !== undefined && dedicated.session === session && !host.isRetired) return dedicated.ready;
+    }
+    return undefined;
   }
 
   /** Kills every host. Guests still under way end as crashed. */
@@ -143,7 +154,7 @@ export class Pool {
     clearInterval(this.#watch);
     clearTimeout(this.#growing);
     for (const { failed } of this.#queue.splice(0)) failed(new HostUnavailable('the pool was closed'));
-    for (const host of [...this.#shared, ...this.#dedicated.values()]) host.kill('the pool was closed');
+    for (const host of [...this.#shared, ...this.#dedicated.keys()]) host.kill('the pool was closed');
     this.#shared = [];
     this.#dedicated.clear();
   }
@@ -162,16 +173,15 @@ export class Pool {
   }
 
   #startDedicated(session: string | undefined): Promise<IsolateHost> {
-    return new Promise((resolve, reject) => {
-      const host = this.#startHost(session === undefined, (changed) => {
-        if (changed.isReady) resolve(changed);
-        if (!changed.isDead) return;
-        this.#dedicated.delete(key);
-        reject(this.#unavailable(changed));
-      });
-      const key = session ?? `run ${(this.#lastKey += 1)}`;
-      this.#dedicated.set(key, host);
+    const { promise: ready, resolve, reject } = Promise.withResolvers<IsolateHost>();
+    const started = this.#startHost(session === undefined, (host) => {
+      if (host.isReady) resolve(host);
+      if (!host.isDead) return;
+      this.#dedicated.delete(host);
+      reject(this.#unavailable(host));
     });
+    this.#dedicated.set(started, { session, ready });
+    return ready;
   }
 
   /** For so many guests that wait; `undefined` when no host can be had. */
@@ -235,6 +245,8 @@ export class Pool {
   #grow(): void {
     const { hosts, prewarm } = this.#options;
     let [usable, ready, free] = [0, 0, 0];
+    // Those that take no more guests die with the last they have; until then there are at most twice as many in all.
+    const most = Math.min(hosts, 2 * hosts - this.#shared.filter((host) => host.isRetired && !host.isDead).length);
     for (const host of this.#shared) {
       if (host.isRetired || host.isDead) continue;
       usable += 1;
@@ -242,13 +254,13 @@ export class Pool {
       free += this.#room(host);
     }
     const advance = Math.min(prewarm, hosts);
-    const least = Math.min(1, advance);
-    for (; usable < least || (usable < hosts && free < this.#queue.length); usable += 1) {
+    const least = Math.min(1, advance, most);
+    for (; usable < least || (usable < most && free < this.#queue.length); usable += 1) {
       const added = this.#add(this.#queue.length - free);
       if (added === undefined) return;
       free += this.#room(added);
     }
-    if (ready === 0 || usable >= advance) return;
+    if (ready === 0 || usable >= Math.min(advance, most)) return;
     this.#growing ??= setTimeout(() => {
       this.#growing = undefined;
       if (!this.#closed) this.#add();
@@ -285,7 +297,7 @@ export class Pool {
     this.#idleTicks = 0;
     this.#watch ??= setInterval(() => {
       let busy = 0;
-      for (const hosts of [this.#shared, this.#dedicated.values()]) {
+      for (const hosts of [this.#shared, this.#dedicated.keys()]) {
         for (const host of hosts) {
           if (host.active === 0) continue;
           busy += 1;

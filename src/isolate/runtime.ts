@@ -78,6 +78,41 @@ export const installGuest = (
     deleteProperty(world, 'Atomics');
   }
 
+  // ── What V8 would do behind the guest's back, on whichever thread is free, whenever that is, its end not excepted.
+  hide(
+    world,
+    'FinalizationRegistry',
+    // The language does not promise that it ever calls back.
+    class FinalizationRegistry {
+      constructor(cleanup: unknown) {
+        if (typeof cleanup !== 'function') throw new TypeError('FinalizationRegistry: cleanup must be callable');
+      }
+      register(): void {}
+      unregister(): boolean {
+        return false;
+      }
+      get [Symbol.toStringTag](): string {
+        return 'FinalizationRegistry';
+      }
+    },
+  );
+  if (allow.includes('shared-memory')) deleteProperty(world['Atomics'] as object, 'waitAsync');
+  if (allow.includes('wasm')) {
+    type Constructor = new (...args: unknown[]) => object;
+    const { Module, Instance } = world['WebAssembly'] as {
+      readonly Module: Constructor;
+      readonly Instance: Constructor;
+    };
+    const wasm = world['WebAssembly'] as object;
+    // At once: a compilation in the background ends where no guest can hear of it.
+    hide(wasm, 'compile', async (...args: unknown[]) => new Module(...args));
+    hide(wasm, 'instantiate', async (source: unknown, imports: unknown, ...rest: unknown[]) => {
+      if (source instanceof Module) return new Instance(source, imports);
+      const module = new Module(source, ...rest);
+      return { module, instance: new Instance(module, imports) };
+    });
+  }
+
   // ── console: text only, cut per line and in total.
   let config = parse(usualConfig) as RunConfig;
   let logged = 0;
@@ -168,18 +203,23 @@ export const installGuest = (
     timerCount += 1;
     timers[id] = () => {
       if (repeat) send('timer', id, milliseconds);
-      else stopTimer(id);
+      else dropTimer(id);
       apply(callback as (...a: unknown[]) => unknown, undefined, args as unknown[]);
     };
     send('timer', id, milliseconds);
     return id;
   };
+  const dropTimer = (id: number): void => {
+    timers[id] = undefined;
+    deleteProperty(timers, id);
+    timerCount -= 1;
+  };
   const stopTimer = (id: unknown): void => {
     const key = Number_(id);
     if (timers[key] === undefined) return;
-    timers[key] = undefined;
-    deleteProperty(timers, key);
-    timerCount -= 1;
+    dropTimer(key);
+    // It counts there too, until it is due.
+    send('no-timer', key);
   };
   hide(world, 'setTimeout', (f: unknown, ms?: unknown, ...args: unknown[]) => startTimer(f, ms, args, false));
   hide(world, 'setInterval', (f: unknown, ms?: unknown, ...args: unknown[]) => startTimer(f, ms, args, true));

@@ -3,7 +3,7 @@
  * lets it read its own code, and is told the profile `isolate-guest`, which it puts on itself before it takes a guest.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, writeSync } from 'node:fs';
+import { existsSync, readFileSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { dirname, extname, join } from 'node:path';
@@ -14,7 +14,7 @@ import { hostAbilities } from '../kernel/host.ts';
 import { errnoName } from '../kernel/errno.ts';
 import { launch, LaunchRefused, type LaunchEnd, type LaunchOptions, type Launched } from '../kernel/launcher.ts';
 import { loadProfile } from '../kernel/profile-files.ts';
-import { HOST_STACK_KB } from './limits.ts';
+import { HOST_STACK_KB, STACK_SPARE_KB } from './limits.ts';
 import type { LockMessage } from './message.ts';
 
 const HERE = import.meta.dirname;
@@ -24,15 +24,30 @@ const ENTRY = join(HERE, `entry${extname(import.meta.filename)}`);
  * isolated-vm needs `--no-node-snapshot`; SIGUSR1 would open an inspector, and with it the process. Without
  * `--liftoff-only` V8 compiles WebAssembly (of the type stripper, of a guest) once more in the background, and its end
  * may hold the last reference to an isolate that was disposed of: it then deletes the isolate under a lock that the
- * deletion takes as well, and the next isolate waits for ever.
+ * deletion takes as well, and the next isolate waits for ever. A small young generation costs guests nothing that can be measured, and each host 4 MB less.
  */
 const NODE_FLAGS = [
   '--no-node-snapshot',
   '--disable-sigusr1',
   '--liftoff-only',
   '--no-warnings',
-  `--stack-size=${HOST_STACK_KB}`,
+  '--max-semi-space-size=1',
 ] as const;
+
+/**
+ * A guest on a thread of its own has all of it: as much as this user's processes may have, of an unlimited one what glibc
+ * takes. On the main thread it has nearly as much, so that no guest recurses deeper for the kind of host that it got.
+ */
+const stackFlag = (): string => {
+  let threadKb = 0;
+  try {
+    const [, bytes] = /^Max stack size +(\S+)/mu.exec(readFileSync('/proc/self/limits', 'latin1')) ?? [];
+    threadKb = bytes === 'unlimited' ? 2048 : Math.floor(Number(bytes ?? 0) / 1024);
+  } catch {
+    // No /proc: then there is what is usual.
+  }
+  return `--stack-size=${Math.max(HOST_STACK_KB, threadKb - STACK_SPARE_KB)}`;
+};
 
 /** Longest piece of a message that is read at one time. */
 const READ_BYTES = 64 * 1024;
@@ -72,8 +87,9 @@ export const startLockedHost = (code: HostCode = ownCode()): StartedHost => {
   const launched = launchOrRefuse({
     profile,
     program: process.execPath,
-    args: [...NODE_FLAGS, code.entry],
-    environment: {},
+    args: [...NODE_FLAGS, stackFlag(), code.entry],
+    // One heap for all threads, and what is free at its end goes back: guests leave holes behind.
+    environment: { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '131072' },
     directory: '/',
     sealed: true,
     // A namespace of pids would hide from us which process to watch; without Landlock's scope it is what keeps signals in.
@@ -129,7 +145,7 @@ const launchOrRefuse = (options: LaunchOptions): Launched => {
 
 /** Nothing but isolated-vm between the guest and this user's authority: only where the program asked for it by name. */
 export const startUnlockedHost = ({ entry }: HostCode = ownCode()): StartedHost => {
-  const child = spawn(process.execPath, [...NODE_FLAGS, entry], { cwd: '/', env: {}, stdio: 'pipe' });
+  const child = spawn(process.execPath, [...NODE_FLAGS, stackFlag(), entry], { cwd: '/', env: {}, stdio: 'pipe' });
   const { stdin, stdout, stderr } = child;
   // Sockets, to Node.
   for (const pipe of [stdin, stdout, stderr]) (pipe as unknown as { unref(): void }).unref();

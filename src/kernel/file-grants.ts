@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ResolvedCommand } from './commands.ts';
 import { expandGrant, findNamed, findPrivate, Places, realPlaces, type ExplainedGrant } from './grants.ts';
+import { lockState } from './lock-state.ts';
 import { aliasesOf, parseMounts } from './mounts.ts';
 import { folderOf, isDirectory, isWithin, realOrUndefined } from './paths.ts';
 import { profileFault, type FileRight, type Profile } from './profile.ts';
@@ -47,7 +48,7 @@ export const grantFiles = (
     // What was searched for by name is outside of the workspace, which holds its own.
     const blocked = isWithin(path, variables.WORKSPACE) ? never : neverOutside;
     // Nearer lines win over an exclusion, never over a protection.
-    const expansion = expandGrant({ path, rights, why }, blocked, leftOut);
+    const expansion = expandGrant({ path, rights, why }, blocked, leftOut, lockState()?.profile.landlock);
     for (const part of expansion.grants) grants.push(ownProc ? { ...part, ownProc } : part);
     listed.push(...expansion.listed);
   };

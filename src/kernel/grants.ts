@@ -4,7 +4,8 @@
  * folder is not granted, and such a folder cannot be listed. A protected path that does not exist yet is left out the same way.
  */
 import { lstatSync, readdirSync } from 'node:fs';
-import type { PathGrant } from './landlock.ts';
+import type { CompiledLandlock } from './compiled.ts';
+import { rightsGiven, type PathGrant } from './landlock.ts';
 import {
   findWithoutMode,
   folderOf,
@@ -106,12 +107,14 @@ const NO_PLACES = new Places([]);
 
 /**
  * `path` must be real, and so must the places. Nothing in `blocked`, and nothing beneath it, is granted; what is
- * `excluded` is left out of wider grants, but a rule may name it, or something beneath it.
+ * `excluded` is left out of wider grants, but a rule may name it, or something beneath it. `held` is what this process
+ * has locked itself into, if it has.
  */
 export const expandGrant = (
   rule: { readonly path: string; readonly rights: readonly FileRight[]; readonly why: string },
   blocked: Places,
   excluded: Places = NO_PLACES,
+  held?: Pick<CompiledLandlock, 'paths' | 'handledFs'>,
 ): Expansion => {
   const grants: ExplainedGrant[] = [];
   const listed: string[] = [];
@@ -134,20 +137,35 @@ export const expandGrant = (
       return;
     }
     listed.push(path);
-    for (const entry of entriesOf(path)) {
+    const entries = entriesOf(path);
+    for (const entry of entries ?? []) {
       // A link grants nothing: what it leads to is granted, or not, where it really stands. Nor does what cannot be named.
       if (!entry.isSymbolicLink() && isReadableName(entry.name)) visit(within(path, entry.name), entry.isDirectory());
+    }
+    if (entries === undefined) visitHeld(path);
+  };
+  // A process that has locked itself cannot list such a folder any more: what it kept of it is what can be granted.
+  const visitHeld = (folder: string): void => {
+    for (const part of held?.paths ?? []) {
+      if (part.path === folder || !isWithin(part.path, folder)) continue;
+      if (blocked.cover(part.path) || excluded.cover(part.path)) continue;
+      const isFolder = isDirectory(part.path);
+      const given = rightsGiven(rights, part, isFolder, held?.handledFs ?? 0n);
+      if (given.length > 0 && !around.has(part.path)) {
+        grants.push({ path: part.path, directory: isFolder, rights: given, why, of: whole });
+      }
     }
   };
   visit(whole, directory);
   return { grants, listed };
 };
 
+/** `undefined` for a folder that cannot be listed. */
 const entriesOf = (folder: string) => {
   try {
     return readdirSync(folder, { withFileTypes: true });
   } catch {
-    return [];
+    return undefined;
   }
 };
 

@@ -12,6 +12,7 @@ const ask = (): HostAbilities => {
   return {
     architecture: process.arch === 'arm64' ? 'arm64' : 'x64',
     landlockAbi: Math.max(0, abi),
+    ...('missing' in load && { unasked: load.missing }),
     seccomp: true,
     pidNamespace: process.geteuid?.() === 0,
   };

@@ -100,6 +100,18 @@ export interface LandlockPolicy {
   readonly connect: 'any' | readonly number[];
 }
 
+/** Those of `rights` that a rule gives in full. */
+export const rightsGiven = (
+  rights: readonly FileRight[],
+  { access }: LandlockPathRule,
+  directory: boolean,
+  handledFs: bigint,
+): readonly FileRight[] =>
+  rights.filter((right) => {
+    const asked = directory ? BITS_OF_RIGHT[right] : BITS_OF_RIGHT[right] & OF_FILES;
+    return (asked & handledFs & ~access) === 0n;
+  });
+
 /** What this ABI cannot refuse by itself; `compile.ts` covers each by the system-call filter or refuses. */
 export type LandlockGap = 'truncate' | 'ports' | 'scope' | 'unix-paths';
 

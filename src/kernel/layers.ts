@@ -8,6 +8,8 @@ export interface HostAbilities {
   readonly architecture: Architecture;
   /** 0: no Landlock. */
   readonly landlockAbi: number;
+  /** Why the kernel could not even be asked. */
+  readonly unasked?: string;
   readonly seccomp: boolean;
   /** A new process can be started in a pid namespace of its own. */
   readonly pidNamespace: boolean;
@@ -42,7 +44,7 @@ export const missingLayers = (
   if (host.landlockAbi < 1 && needs.has('landlock')) {
     missing.push({
       layer: 'landlock',
-      reason: 'this kernel does not offer Landlock (5.13 or later, with landlock in lsm=)',
+      reason: host.unasked ?? 'this kernel does not offer Landlock (5.13 or later, with landlock in lsm=)',
     });
   }
   if (!host.seccomp && needs.has('seccomp')) {

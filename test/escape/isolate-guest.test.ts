@@ -14,10 +14,11 @@
  * Reference and Callback handles (CVE-2021-21413) never enter a guest but as closures of its runtime.
  */
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { GUEST_STACK_KB, HOST_STACK_KB } from '../../src/isolate/limits.ts';
+import { HOST_STACK_KB, HOST_STACK_ROOM_KB } from '../../src/isolate/limits.ts';
 import { openCodePool, type CodeOptions, type CodePool } from '../../src/run-code.ts';
 import { governed } from '../isolate/governed.ts';
 import { MANNERS } from '../isolate/manners.ts';
@@ -94,10 +95,18 @@ test('a host that a guest calls at the end of its stack has stack left, and show
     const flags = ['--no-node-snapshot', `--stack-size=${stackKb}`];
     return spawnSync(process.execPath, [...flags, fixture], { encoding: 'utf8' }).stdout;
   };
-  expect(seen(GUEST_STACK_KB)).toMatch(/^$|file:\/\/|node:/u);
+  expect(seen(HOST_STACK_KB - HOST_STACK_ROOM_KB)).toMatch(/^$|file:\/\/|node:/u);
   expect(seen(HOST_STACK_KB)).toMatch(/Maximum call stack/u);
   expect(seen(HOST_STACK_KB)).not.toMatch(/file:\/\/|node:/u);
 });
+
+/** Processor time that these processes have had, in hundredths of a second. */
+const ticksOf = (pids: readonly number[]): number =>
+  pids.reduce((sum, pid) => {
+    const [, fields = ''] = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ');
+    const [user, system] = fields.split(' ').slice(11, 13);
+    return sum + Number(user) + Number(system);
+  }, 0);
 
 describe.each(MANNERS)('%s', (_, hosts) => {
   let pool: CodePool;
@@ -132,12 +141,12 @@ describe.each(MANNERS)('%s', (_, hosts) => {
       try { count(); } catch {}
       const at = (depth, act) => (depth > 0 ? at(depth - 1, act) : act());
       const acts = [() => console.log('x'), () => void tools.echo(1).catch(() => {}), () => new URL('http://a'), () => crypto.randomUUID(), () => setTimeout(() => {}, 1)];
-      for (const act of acts) for (let less = 0; less < 200; less += 1) {
-        try { at(max - less * 3, act); } catch (error) { seen.push(error.stack); }
+      for (const act of acts) for (let less = 0; less < 40; less += 1) {
+        try { at(max - less * 9, act); } catch (error) { seen.push(error.stack); }
       }
       seen.join()`;
       const limits = { toolCalls: 1000, logLines: 1000 };
-      const { status, value } = await run(source, { tools: governed(hostFunctions), limits });
+      const { status, value } = await run(source, { tools: governed(hostFunctions), limits, timeoutMs: 60_000 });
       expect(status).toBe('ok');
       expect(value).toMatch(/Maximum call stack/u);
       expect(value).not.toMatch(/file:\/\/|node:|isolate\//u);
@@ -245,6 +254,8 @@ describe.each(MANNERS)('%s', (_, hosts) => {
         'Promise.reject(Object.assign(new Error("Isolate was disposed during execution due to memory limit"), {})); await new Promise(() => {})',
         'error',
       ],
+      ['a rejection with nothing in it', 'Promise.reject(null); await new Promise(() => {})', 'error'],
+      ['a timer that throws nothing', 'setTimeout(() => { throw undefined }); await new Promise(() => {})', 'error'],
       [
         'a runtime whose promises are broken',
         'Promise.prototype.then = () => { throw 1 }; Object.defineProperty(Promise.prototype, "constructor", { get() { throw 2 } }); 1',
@@ -308,6 +319,41 @@ describe.each(MANNERS)('%s', (_, hosts) => {
       const atEnd = calls;
       await new Promise((resolve) => setTimeout(resolve, 100));
       expect(calls).toBe(atEnd);
+    });
+
+    test('what V8 would call back, on a thread of its own, does not outlive the guest: it is never called', async () => {
+      const garbage = 'for (let i = 0; i < 3e4; i++) registry.register({ x: new Array(1000) }, i);';
+      const modules = { m: '' };
+      const haunt = `import 'm';
+      let once = false;
+      const registry = new FinalizationRegistry(() => {
+        if (!once) for (once = true; ; ) new Array(2 ** 32 - 1).indexOf(1);
+      });
+      ${garbage} 1`;
+      expect(await run(haunt, { modules, memoryMb: 32 })).toMatchObject({ value: 1 });
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      const before = ticksOf(pool.pids);
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      expect(ticksOf(pool.pids) - before).toBeLessThan(20);
+
+      const source = `
+      let calls = 0;
+      const registry = new FinalizationRegistry(() => (calls += 1));
+      ${garbage}
+      for (let i = 0; i < 30; i++) await new Promise((r) => setTimeout(r, 2));
+      [calls, registry.unregister({}), typeof Atomics.waitAsync]`;
+      const allow = ['shared-memory'] as const;
+      expect((await run(source, { allow, memoryMb: 32 })).value).toEqual([0, false, 'undefined']);
+    });
+
+    test('memory that a guest leaves in the hands of the allocator is not blamed on the next', async () => {
+      const heavy = 'globalThis.kept = Array.from({ length: 5e4 }, () => new Uint8Array(4000).fill(1)); kept.length';
+      for (let round = 0; round < 3; round += 1) {
+        expect(await run(heavy, { memoryMb: 512 })).toMatchObject({ value: 5e4 });
+        expect(await run('await new Promise((r) => setTimeout(r, 60)); 1', { memoryMb: 8 })).toMatchObject({
+          value: 1,
+        });
+      }
     });
 
     test('guests side by side have each their own console, tools, timers and input', async () => {

@@ -22,6 +22,16 @@ test('a frame of exactly the limit is read, one byte more is refused before its 
   expect(() => [...new FrameReader(99).read(frame.subarray(0, 4))]).toThrow(FrameFault);
 });
 
+test('a frame that comes byte by byte takes little more than its bytes', () => {
+  const reader = new FrameReader(1e9);
+  const frame = encodeFrame('x'.repeat(5e5));
+  const before = process.memoryUsage().rss;
+  const read: string[] = [];
+  for (let at = 0; at < frame.length; at += 1) read.push(...reader.read(frame.subarray(at, at + 1)));
+  expect(read).toHaveLength(1);
+  expect(process.memoryUsage().rss - before).toBeLessThan(1e8);
+});
+
 test('after a fault nothing more is read', () => {
   const reader = new FrameReader(1);
   expect(() => [...reader.read(encodeFrame('long'))]).toThrow(FrameFault);

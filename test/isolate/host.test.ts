@@ -55,6 +55,32 @@ describe('a sound host', () => {
   });
 });
 
+describe('a deadline', () => {
+  const late = (said: readonly unknown[]) => {
+    const scripted = scriptedHost(true, 1);
+    scripted.sayFrame(READY);
+    scripted.start();
+    const begun = performance.now();
+    while (performance.now() - begun < 300);
+    // The clock comes first where both are due.
+    scripted.host.check();
+    for (const message of said) scripted.sayFrame(message);
+    return new Promise<typeof scripted>((resolve) => setImmediate(() => setImmediate(resolve, scripted)));
+  };
+
+  test('is kept by an end that came in time, though this side was too busy to read it', async () => {
+    const { ends, kills } = await late([END]);
+    expect(ends).toMatchObject([{ status: 'ok' }]);
+    expect(kills()).toBe(0);
+  });
+
+  test('that passed without an end is a timeout, and the end of the host', async () => {
+    const { ends, kills, host } = await late([]);
+    expect(ends).toMatchObject([{ status: 'timeout' }]);
+    expect([kills(), host.isDead]).toEqual([1, true]);
+  });
+});
+
 describe('a hostile host is killed, and its guest ends as crashed', () => {
   const header = (length: number) => {
     const bytes = Buffer.alloc(4);

@@ -1,6 +1,7 @@
 /** What the pool does when hosts cannot be had, and how many of them there are when they can. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
+import { encodeFrame } from '../../src/isolate/channel.ts';
 import { USUAL_CONFIG } from '../../src/isolate/config.ts';
 import { execute } from '../../src/isolate/execute.ts';
 import type { HostEnd, HostRun } from '../../src/isolate/host.ts';
@@ -38,6 +39,8 @@ const run = (pool: Pool, source: string, more: object = {}) =>
     ...more,
   });
 
+const NOTHING = { code: '', file: 'code.ts', modules: [], links: [], timeoutMs: 10_000, memoryMb: 32, allow: '' };
+
 const cannotLock = (): StartedHost => {
   throw new CannotLock('landlock is missing (the kernel has none)');
 };
@@ -73,6 +76,73 @@ test('a host that fails to lock itself is given no guest', async () => {
     },
   });
   expect(await run(pool, '1')).toMatchObject({ status: 'refused' });
+});
+
+test('a host that has not locked itself runs nobody, though it is sent a guest', async () => {
+  const { lock, onOutput, input, ended } = startLockedHost();
+  const said: string[] = [];
+  onOutput?.((chunk) => said.push(chunk.toString('latin1')));
+  const code = `$$run(${JSON.stringify(USUAL_CONFIG)},async function(){console.log('it ran')})`;
+  input.write(encodeFrame({ ...lock, single: true, probe: '/nowhere', filter: 'AAAA' }));
+  input.write(encodeFrame({ ...NOTHING, type: 'run', run: 1, code }));
+  expect(await ended).toContain('code 1');
+  expect(said.join('')).toContain('unlocked');
+  expect(said.join('')).not.toContain('it ran');
+});
+
+test('calls of one session that come before its host is there wait for one host, and share its refusal', async () => {
+  let started = 0;
+  const start = (): StartedHost => {
+    started += 1;
+    return startLockedHost();
+  };
+  const broken = (): StartedHost => {
+    const host = start();
+    return { ...host, lock: { ...(host.lock as NonNullable<StartedHost['lock']>), probe: '/nowhere', filter: 'AAAA' } };
+  };
+  for (const [startHost, status] of [
+    [start, 'ok'],
+    [broken, 'refused'],
+  ] as const) {
+    started = 0;
+    const pool = open({ prewarm: 0, startHost });
+    const results = await Promise.all([1, 2, 3].map(() => run(pool, '1', { dedicated: true, session: 's' })));
+    expect(results.map((result) => result.status)).toEqual([status, status, status]);
+    expect(started).toBe(1);
+  }
+});
+
+test('a host of a session that takes no more guests is watched and closed beside the one that follows it', async () => {
+  const pool = open({ prewarm: 0 });
+  const inSession = (source: string, more: object = {}) =>
+    run(pool, source, { dedicated: true, session: 's', ...more });
+  const controller = new AbortController();
+  const long = inSession('await new Promise(() => {})', { signal: controller.signal });
+  expect(await inSession('for (;;);', { timeoutMs: 50 })).toMatchObject({ status: 'timeout' });
+  expect(await inSession('1')).toMatchObject({ value: 1 });
+  expect(pool.pids).toHaveLength(2);
+  controller.abort();
+  expect(await long).toMatchObject({ status: 'error' });
+  await expect.poll(() => pool.pids.length).toBe(1);
+  pool.endSession('s');
+  expect(pool.pids).toHaveLength(0);
+});
+
+test('hosts that take no more guests are never more than those that do, however their guests linger', async () => {
+  const pool = open({ hosts: 1, guestsPerHost: 3 });
+  const controller = new AbortController();
+  const { signal } = controller;
+  const waiting: Promise<unknown>[] = [];
+  for (let round = 0; round < 4; round += 1) {
+    for (let index = 0; index < 2; index += 1) waiting.push(run(pool, 'await new Promise(() => {})', { signal }));
+    const late = run(pool, 'await new Promise(() => {})', { timeoutMs: 5, signal });
+    waiting.push(late);
+    await Promise.race([late, pause(500)]);
+    expect(pool.pids.length).toBeLessThanOrEqual(2);
+  }
+  controller.abort();
+  await Promise.all(waiting);
+  expect(await run(pool, '7')).toMatchObject({ value: 7 });
 });
 
 test('hosts that die at their start are given up after a few, with their last words', async () => {
@@ -130,6 +200,24 @@ test('a host has one guest alone, and the next goes elsewhere', async () => {
   expect(await late).toMatchObject({ status: 'ok', value: 1 });
 });
 
+test.each([
+  ['is aborted in a loop', 'for (;;);', 60_000],
+  ['is over its deadline in a loop', 'for (;;);', 100],
+  ['is over its deadline as it waits', 'await new Promise(() => {})', 100],
+])('who waits for a place is not given that of a guest that %s', async (_, source, timeoutMs) => {
+  const pool = open({ hosts: 2, guestsPerHost: 1 });
+  await pool.ready(2);
+  const controller = new AbortController();
+  const first = run(pool, source, { timeoutMs, signal: controller.signal });
+  await pause(10);
+  const second = run(pool, 'await new Promise((r) => setTimeout(r, 300)); 2');
+  const third = run(pool, '3', { timeoutMs: 2000 });
+  await pause(30);
+  if (timeoutMs > 100) controller.abort();
+  expect((await first).status).toBe(timeoutMs > 100 ? 'error' : 'timeout');
+  expect([(await second).value, (await third).value]).toEqual([2, 3]);
+});
+
 test('a host that has served long enough is replaced', async () => {
   const pool = open({ hosts: 1, runsPerHost: 50 });
   await pool.ready();
@@ -155,13 +243,8 @@ test('ends come once even when the pool closes in the middle', async () => {
   const ends: HostEnd[] = [];
   const forever: HostRun = {
     message: {
+      ...NOTHING,
       code: `$$run(${JSON.stringify(USUAL_CONFIG)},async function(){await new Promise(()=>{})})`,
-      file: 'code.ts',
-      modules: [],
-      links: [],
-      timeoutMs: 10_000,
-      memoryMb: 32,
-      allow: '',
     },
     onLog: () => {},
     onDropped: () => {},

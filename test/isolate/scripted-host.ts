@@ -14,7 +14,7 @@ export interface ScriptedHost {
   readonly start: () => ReturnType<IsolateHost['start']>;
 }
 
-export const scriptedHost = (single = false): ScriptedHost => {
+export const scriptedHost = (single = false, timeoutMs = 60_000): ScriptedHost => {
   const input = new PassThrough();
   input.resume();
   const output = new PassThrough();
@@ -39,7 +39,7 @@ export const scriptedHost = (single = false): ScriptedHost => {
   const logs: string[] = [];
   const calls: string[] = [];
   const run: HostRun = {
-    message: { code: '', file: 'code.ts', modules: [], links: [], timeoutMs: 60_000, memoryMb: 64, allow: '' },
+    message: { code: '', file: 'code.ts', modules: [], links: [], timeoutMs, memoryMb: 64, allow: '' },
     onLog: (_, text) => logs.push(text),
     onDropped: () => logs.push('dropped'),
     onCall: (_, tool) => {
