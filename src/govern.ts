@@ -6,8 +6,7 @@ import type { GovernedTool } from './call.ts';
 import { derivationOf } from './derivation.ts';
 import { createRepeatGuard } from './budget.ts';
 import { type GovernOptions, requireGovernOptions } from './govern-options.ts';
-import { isSink, OWN_FOLDER, sharedJournal } from './journals.ts';
-import type { JournalSettings } from './journals.ts';
+import { isSink, OWN_FOLDER, ownJournal, sharedJournal } from './journals.ts';
 import type { Layer } from './layer.ts';
 import { makeLayer } from './layer.ts';
 import type { Basis, Decision } from './model/decision.ts';
@@ -85,7 +84,6 @@ const layerOf = (options: GovernOptions, inherits: boolean): Layer => {
   const environment = read(process.env['TAPPASS_FLAGS'] ?? '');
   const parsed = read(flags);
   const workspace = workspaceOf(options.workspace);
-  const settings: JournalSettings = { dir: join(workspace, OWN_FOLDER, 'audit') };
   let sinks: () => readonly EventSink[];
   if (audit === false || (audit === undefined && inherits)) sinks = () => NO_SINKS;
   else if (audit !== undefined && isSink(audit)) {
@@ -93,7 +91,7 @@ const layerOf = (options: GovernOptions, inherits: boolean): Layer => {
     sinks = () => given;
   } else {
     let opened: readonly EventSink[] | undefined;
-    sinks = () => (opened ??= [sharedJournal(audit ?? settings)]);
+    sinks = () => (opened ??= [audit === undefined ? ownJournal(workspace) : sharedJournal(audit)]);
   }
   const { network, commands, harmlessFunctions, content, rate, ledger, loopGuard } = options;
   requireHarmless(harmlessFunctions);

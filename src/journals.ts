@@ -1,8 +1,10 @@
 /** Door-internal: the journals that doors are given, or open by themselves, one for each directory of this process. */
-import { resolve } from 'node:path';
+import { lstatSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { openJournalSync } from './audit/journal.ts';
 import type { Journal, JournalOptions } from './audit/journal.ts';
+import { TapPassError } from './model/errors.ts';
 import type { EventSink } from './model/event.ts';
 
 /** In a workspace: what belongs to this runtime, the journal above all. */
@@ -36,6 +38,25 @@ export const sharedJournal = (settings: JournalSettings): Journal => {
   if (open.length === 0) process.once('exit', closeAll);
   open.push({ settings: wanted, journal });
   return journal;
+};
+
+/**
+ * The journal of a workspace that names no other place. A command that ran there before could have put a link in the way:
+ * then the record would be written wherever that leads, with our rights.
+ */
+export const ownJournal = (workspace: string): Journal => {
+  const folder = join(workspace, OWN_FOLDER);
+  const dir = join(folder, 'audit');
+  for (const place of [folder, dir]) {
+    const found = lstatSync(place, { throwIfNoEntry: false });
+    if (found === undefined || found.isDirectory()) continue;
+    throw new TapPassError(
+      `Expected ${place} to be a directory of this runtime's own, got ${found.isSymbolicLink() ? 'a link' : 'something else'}. ` +
+        'Remove it, or say where the journal is to be with `audit: { dir }`.',
+      { code: 'TAPPASS_JOURNAL' },
+    );
+  }
+  return sharedJournal({ dir });
 };
 
 const closeAll = (): void => {

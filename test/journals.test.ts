@@ -1,9 +1,10 @@
 /** The journals that doors open by themselves: shared by those who ask for the same, and only by them. */
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { govern } from '../src/govern.ts';
 import { sharedJournal } from '../src/journals.ts';
 
 const directory = (): string => {
@@ -37,4 +38,30 @@ test('whoever asks for fsync or a signature does not get the journal of one who 
   const [plain, , , signed] = opened.map((journal) => journal.head());
   expect(signed).not.toEqual(plain);
   expect(signed?.split(' ').length).toBeGreaterThan(plain?.split(' ').length ?? 0);
+});
+
+test.each([
+  [
+    'a link in the place of the folder',
+    (workspace: string, elsewhere: string) => symlinkSync(elsewhere, join(workspace, '.tappass')),
+  ],
+  [
+    'a link inside it',
+    (workspace: string, elsewhere: string) => {
+      mkdirSync(join(workspace, '.tappass'));
+      symlinkSync(elsewhere, join(workspace, '.tappass', 'audit'));
+    },
+  ],
+  ['a file', (workspace: string) => writeFileSync(join(workspace, '.tappass'), '')],
+])('%s: no call runs, and nothing is written where it leads', (_, plant) => {
+  const [workspace, elsewhere] = [directory(), directory()];
+  let ran = 0;
+  const tools = { act: () => (ran += 1) };
+  plant(workspace, elsewhere);
+  const { act } = govern(tools, { workspace });
+  expect(() => act()).toThrow(/to be a directory of this runtime's own/u);
+  expect({ ran, written: readdirSync(elsewhere) }).toEqual({ ran: 0, written: [] });
+  rmSync(join(workspace, '.tappass'), { recursive: true });
+  expect(govern(tools, { workspace }).act()).toBe(1);
+  expect(readdirSync(join(workspace, '.tappass', 'audit'))).toHaveLength(1);
 });
