@@ -203,7 +203,8 @@ const callerOf = (callId: string): (<R>(fn: () => R) => R) => {
  */
 export const declareTools = (tools: GuestTools): string => declarationsOf(callableTools(tools, governedBody));
 
-const limitsOf = (given: Partial<CodeLimits> = {}): CodeLimits => {
+const limitsOf = (given: Partial<CodeLimits> | undefined): CodeLimits => {
+  if (given === undefined) return DEFAULT_CODE_LIMITS;
   for (const [name, value] of Object.entries(given)) {
     if (!Object.hasOwn(DEFAULT_CODE_LIMITS, name))
       throw misuse('`limits`', `to name ${Object.keys(DEFAULT_CODE_LIMITS).join(', ')}`, name);

@@ -8,7 +8,12 @@ export interface RunConfig extends Omit<CodeLimits, 'sourceBytes' | 'depth'> {
 }
 
 /** As text, which for most runs is `USUAL_CONFIG`: the runtime knows that one before its guest arrives. */
-export const configText = (limits: CodeLimits, tools: readonly string[], input: string | undefined): string => {
+export const configText = (limits: CodeLimits, tools: readonly string[], input: string | undefined): string =>
+  limits === DEFAULT_CODE_LIMITS && tools.length === 0 && input === undefined
+    ? USUAL_CONFIG
+    : written(limits, tools, input);
+
+const written = (limits: CodeLimits, tools: readonly string[], input: string | undefined): string => {
   const { resultChars, argumentChars, toolCalls, parallelToolCalls, logChars, logLines } = limits;
   return JSON.stringify({
     tools,
@@ -22,4 +27,4 @@ export const configText = (limits: CodeLimits, tools: readonly string[], input: 
   } satisfies { [name in keyof RunConfig]-?: RunConfig[name] | undefined });
 };
 
-export const USUAL_CONFIG = configText(DEFAULT_CODE_LIMITS, [], undefined);
+export const USUAL_CONFIG = written(DEFAULT_CODE_LIMITS, [], undefined);
