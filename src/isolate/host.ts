@@ -60,6 +60,7 @@ export class IsolateHost {
   #pid: number | undefined;
   #resident: ResidentMemory | undefined;
   #retired = false;
+  #resting = false;
   /** Something of a guest that has ended may still be there. */
   #haunted = false;
   #lastEnd = 0;
@@ -91,7 +92,7 @@ export class IsolateHost {
   }
 
   get isReady(): boolean {
-    return this.#ready && !this.#dead && !this.#retired;
+    return this.#ready && !this.#dead && !this.#retired && !this.#resting;
   }
   get isDead(): boolean {
     return this.#dead;
@@ -133,8 +134,8 @@ export class IsolateHost {
     // A single host is deaf while it throws away what the guest before left behind.
     const grace = this.isSingle && now - this.#lastEnd > HAUNT_MS ? SINGLE_GRACE_MS : GRACE_MS;
     this.#active.set(id, { run, dueAt: now + run.message.timeoutMs + grace, lastCall: 0 });
-    this.#setRef(true);
     this.#send({ type: 'run', run: id, ...run.message });
+    this.#setRef(true);
     return {
       locked: this.isLocked,
       reply: (reply) => {
@@ -307,16 +308,35 @@ export class IsolateHost {
     this.#active.delete(id);
     this.#lastEnd = performance.now();
     if (!('json' in end) && end.status !== 'ok') this.#abandoned.add(id);
-    // An allocator keeps what it was given back: without this guest it would be too much, and be blamed on another.
-    if (!this.#dead && overweight(this.residentMb(), this.#limits()) !== undefined)
-      this.#haunted = this.#retired = true;
+    active.run.onEnd(end);
+    if (this.#active.size === 0) this.idleSince = this.#lastEnd;
+    if (!this.#retired && !this.#dead) {
+      this.#restSoon();
+      return;
+    }
     if (this.#active.size === 0) {
-      this.idleSince = this.#lastEnd;
       this.#setRef(!this.#ready);
       if (this.#retired) this.#killProcess();
     }
-    active.run.onEnd(end);
     this.#events.onChange(this);
+  }
+
+  /**
+   * What need not be done before somebody hears of an end, and must be before another guest comes: an allocator keeps what
+   * it was given back, so that the host may be too heavy without the guest that has ended, and another would be blamed.
+   */
+  #restSoon(): void {
+    if (this.#resting) return;
+    this.#resting = true;
+    setImmediate(() => {
+      this.#resting = false;
+      if (this.#active.size === 0) this.#setRef(!this.#ready);
+      if (!this.#dead && overweight(this.residentMb(), this.#limits()) !== undefined) {
+        this.#haunted = true;
+        this.retire();
+      }
+      this.#events.onChange(this);
+    });
   }
 
   /** Kills, and says what `runs` die of; every other guest ends as crashed. */
