@@ -546,11 +546,16 @@ describe('pools', () => {
     using pool = openCodePool({ hosts: 1 });
     await pool.ready();
     const before = new Set(pool.pids);
-    await pool.run('1', { isolation: 'dedicated', session: 's1' });
+    const session = { isolation: 'dedicated', session: 's1' } as const;
+    expect(await pool.run('1', session)).toMatchObject({ status: 'ok', value: 1 });
     const mine = pool.pids.filter((pid) => !before.has(pid));
     expect(mine).toHaveLength(1);
-    await pool.run('2', { isolation: 'dedicated', session: 's1' });
-    expect(pool.pids).toContain(mine[0]);
+    // At once after the end of the one before, and several together.
+    for (const value of [2, 3, 4])
+      expect(await pool.run(String(value), session)).toMatchObject({ status: 'ok', value });
+    const together = await Promise.all([5, 6, 7].map((value) => pool.run(String(value), session)));
+    expect(together.map(({ value }) => value)).toEqual([5, 6, 7]);
+    expect(pool.pids.filter((pid) => !before.has(pid))).toEqual(mine);
     pool.endSession('s1');
     expect(pool.pids).not.toContain(mine[0]);
   });

@@ -127,13 +127,23 @@ export class Pool {
    */
   async runDedicated(run: HostRun, session: string | undefined): Promise<Running> {
     if (this.#closed) throw new HostUnavailable('the pool is closed');
-    // Nothing is sent to a host that has not locked itself: not by the second call of a session either.
-    const host = await (this.#hostOf(session) ?? this.#startDedicated(session));
-    if (!host.isReady) throw this.#unavailable(host);
+    const host = await this.#dedicatedHost(session);
     const running = host.start(run);
     if (session === undefined) host.retire();
     this.#startWatch();
     return running;
+  }
+
+  /** Nothing is sent to a host that has not locked itself: not by the second call of a session either. */
+  async #dedicatedHost(session: string | undefined): Promise<IsolateHost> {
+    for (;;) {
+      const host = await (this.#hostOf(session) ?? this.#startDedicated(session));
+      if (host.isReady) return host;
+      if (host.isDead || this.#closed) throw this.#unavailable(host);
+      // It rests after an end, for a turn of the loop, and may be found too heavy: then the next one is another.
+      await new Promise((rested) => setImmediate(rested));
+      if (this.#closed) throw new HostUnavailable('the pool was closed');
+    }
   }
 
   /** Kills the host that was dedicated to a session, and those before it whose guests have not ended yet. */
