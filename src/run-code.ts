@@ -6,6 +6,7 @@ import { AsyncResource } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import { declarationsOf } from './isolate/declarations.ts';
 import { execute } from './isolate/execute.ts';
+import type { Failure } from './isolate/failure.ts';
 import { DEFAULT_CODE_LIMITS, MEMORY_MB, TIMEOUT_MS, type CodeLimits } from './isolate/limits.ts';
 import { type OptionRules, overDefaults, requireOptions } from './model/options.ts';
 import type { LogLevel } from './isolate/message.ts';
@@ -65,18 +66,7 @@ export interface CodeLog {
   readonly text: string;
 }
 
-export interface CodeError {
-  readonly name: string;
-  readonly message: string;
-  /** Frames of the guest's own source only. */
-  readonly stack?: string;
-  readonly file?: string;
-  readonly line?: number;
-  readonly column?: number;
-  readonly code?: string;
-  /** The step that blocked the tool call which the guest did not catch. */
-  readonly blockedBy?: string;
-}
+export type { Failure as CodeError } from './isolate/failure.ts';
 
 export interface CodeUsage {
   /** From the call of `runCode` to its end. */
@@ -96,7 +86,7 @@ export interface CodeResult {
    */
   readonly status: 'ok' | 'error' | 'timeout' | 'memory' | 'crashed' | 'refused';
   readonly value?: unknown;
-  readonly error?: CodeError;
+  readonly error?: Failure;
   readonly logs: readonly CodeLog[];
   readonly usage: CodeUsage;
   /** `kernel-lock`: it ran in a host that the kernel does not hold, as the pool's `allowDegraded` accepts. */

@@ -4,11 +4,13 @@ import type { SourceFault } from './prepare.ts';
 export interface Failure {
   readonly name: string;
   readonly message: string;
+  /** Frames of the guest's own source only. */
   readonly stack?: string;
   readonly file?: string;
   readonly line?: number;
   readonly column?: number;
   readonly code?: string;
+  /** The step that blocked the tool call which the guest did not catch. */
   readonly blockedBy?: string;
 }
 

@@ -24,7 +24,8 @@ const ENTRY = join(HERE, `entry${extname(import.meta.filename)}`);
  * isolated-vm needs `--no-node-snapshot`; SIGUSR1 would open an inspector, and with it the process. Without
  * `--liftoff-only` V8 compiles WebAssembly (of the type stripper, of a guest) once more in the background, and its end
  * may hold the last reference to an isolate that was disposed of: it then deletes the isolate under a lock that the
- * deletion takes as well, and the next isolate waits for ever. A small young generation costs guests nothing that can be measured, and each host 4 MB less.
+ * deletion takes as well, and the next isolate waits for ever. A small
+ * young generation costs guests nothing that can be measured, and saves each host 4 MB.
  */
 const NODE_FLAGS = [
   '--no-node-snapshot',

@@ -52,11 +52,7 @@ static int int_arg(napi_env env, napi_value value, int32_t *out)
 	return napi_get_value_int32(env, value, out) == napi_ok;
 }
 
-/* Node-API cuts a text that is too long before the character that does not fit: with room for one character more than
- * a path may have, a text that was cut is always too long. The kernel would cut at a NUL. Both are refused: a path that
- * was cut is another path. */
-#define PATH_ROOM (PATH_MAX + 8)
-
+/* See `whole_text` in addon.h; here too long and faulty are told apart. */
 static int path_arg(napi_env env, napi_value value, char path[PATH_ROOM])
 {
 	size_t length;

@@ -15,13 +15,6 @@
 /* Above every number that the launcher's own descriptors are moved to, so that no move overwrites a source. */
 enum { CLEAR_OF_STDIO = 10, MOST_PATH = 4096 };
 
-static napi_value number_of(napi_env env, int64_t value)
-{
-	napi_value result = NULL;
-	napi_create_int64(env, value, &result);
-	return result;
-}
-
 static int moved_up(int fd)
 {
 	const int moved = fcntl(fd, F_DUPFD_CLOEXEC, CLEAR_OF_STDIO);

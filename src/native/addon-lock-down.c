@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SIGNAL = 33, MOST_THREADS = 4096, DEADLINE_MS = 2000, PATH_ROOM = PATH_MAX + CUT_ROOM };
+enum { SIGNAL = 33, MOST_THREADS = 4096, DEADLINE_MS = 2000 };
 enum { RESTRICT_SELF_TSYNC = 1 << 3 };
 
 /* What failed; `lock-down.ts` words it. */
@@ -269,13 +269,6 @@ static int lock_down(int ruleset, uint32_t flags, const struct sock_filter *filt
 		closedir(tasks);
 	atomic_flag_clear(&busy);
 	return failed;
-}
-
-static napi_value number_of(napi_env env, int64_t value)
-{
-	napi_value result = NULL;
-	napi_create_int64(env, value, &result);
-	return result;
 }
 
 static bool get_text(napi_env env, napi_value value, char into[PATH_ROOM])

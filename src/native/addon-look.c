@@ -15,20 +15,6 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-enum { PATH_ROOM = PATH_MAX + CUT_ROOM };
-
-static napi_value number_of(napi_env env, int64_t value)
-{
-	napi_value result = NULL;
-	napi_create_int64(env, value, &result);
-	return result;
-}
-
-static bool get_path(napi_env env, napi_value value, char path[PATH_ROOM])
-{
-	return whole_text(env, value, path, PATH_ROOM);
-}
-
 /* fileMode(path): st_mode of what the path leads to, or -errno. */
 static napi_value file_mode(napi_env env, napi_callback_info info)
 {

@@ -15,19 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATH_ROOM = PATH_MAX + CUT_ROOM, MOST_HEAD = 4096 };
-
-static napi_value number_of(napi_env env, int64_t value)
-{
-	napi_value result = NULL;
-	napi_create_int64(env, value, &result);
-	return result;
-}
-
-static bool get_path(napi_env env, napi_value value, char path[PATH_ROOM])
-{
-	return whole_text(env, value, path, PATH_ROOM);
-}
+enum { MOST_HEAD = 4096 };
 
 /* A regular file that this process may execute. */
 static bool is_program(int folder, const char *name)

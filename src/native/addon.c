@@ -15,6 +15,18 @@ bool whole_text(napi_env env, napi_value value, char *into, size_t room)
 	       strlen(into) == length;
 }
 
+bool get_path(napi_env env, napi_value value, char path[PATH_ROOM])
+{
+	return whole_text(env, value, path, PATH_ROOM);
+}
+
+napi_value number_of(napi_env env, int64_t value)
+{
+	napi_value result = NULL;
+	napi_create_int64(env, value, &result);
+	return result;
+}
+
 void export_function(napi_env env, napi_value exports, const char *name, napi_callback callback)
 {
 	napi_value function;
