@@ -12,6 +12,8 @@ export interface DerivedText {
   startOf(index: number): number;
   /** And where it ends. */
   endOf(index: number): number;
+  /** How the first of the characters from `start` to `end` that was disguised was; `undefined` when none was. */
+  disguiseOf(start: number, end: number): 'percent' | 'unicode' | undefined;
 }
 
 /** Letters of other scripts that are drawn as ASCII letters, in pairs: what is written, what is seen. */
@@ -78,16 +80,21 @@ const foldUnit = (code: number): number => {
   return (folds[code] = LOOK_UP);
 };
 
+const NO_UNITS: Uint16Array = new Uint16Array(0);
+
 /** A derived text while it is made, and the way back. */
 class Builder implements DerivedText {
-  units: Uint16Array = new Uint16Array(0);
+  units = NO_UNITS;
   length = 0;
   #starts = new Uint32Array(0);
   #widths = new Uint8Array(0);
 
-  /** Begins a text of about `length` characters. */
-  begin(length: number): void {
+  #original = NO_UNITS;
+
+  /** Begins a text of about `length` characters, which `original` turns into. */
+  begin(original: Uint16Array, length: number): void {
     this.length = 0;
+    this.#original = original;
     const size = roomSize(length + 1);
     if (this.#starts.length < size) {
       this.#widths = new Uint8Array(size);
@@ -127,9 +134,22 @@ class Builder implements DerivedText {
     return (this.#starts[index] as number) + (this.#widths[index] as number);
   }
 
+  disguiseOf(start: number, end: number): 'percent' | 'unicode' | undefined {
+    const [units, starts, widths, original] = [this.units, this.#starts, this.#widths, this.#original];
+    const ahead = (starts[start] as number) - start;
+    for (let at = start; at < end; at += 1) {
+      const from = starts[at] as number;
+      const before = original[from] as number;
+      if (from === at + ahead && widths[at] === 1 && units[at] === before) continue;
+      return before < 0x80 && (widths[at] as number) > 1 ? 'percent' : 'unicode';
+    }
+    return undefined;
+  }
+
   end(): void {
     giveUnits();
     this.units = NO_UNITS;
+    this.#original = NO_UNITS;
     if (isKept(this.#starts.length)) return;
     this.#starts = new Uint32Array(0);
     this.#widths = new Uint8Array(0);
@@ -150,8 +170,6 @@ class Builder implements DerivedText {
   }
 }
 
-const NO_UNITS = new Uint16Array(0);
-
 const moved = <T extends Uint8Array | Uint16Array | Uint32Array>(old: T, made: T): T => {
   made.set(old);
   return made;
@@ -161,13 +179,17 @@ const moved = <T extends Uint8Array | Uint16Array | Uint32Array>(old: T, made: T
 const builders: Builder[] = [];
 let depth = 0;
 
-/** Lets `make` write a derived text, and hands it over when `make` says that it is one. */
-const derive = (length: number, make: (derived: Builder) => boolean, found: (derived: DerivedText) => void): void => {
+/**
+ * Folds what only looks different, and undoes `%40`, `\\u0040`, `\\x40`, `&#64;`, `&#x40;` by one level, where they stand for
+ * ASCII: everything we look for lives there. Both at once: a number may be disguised digit by digit, in one way and the other.
+ * Hands nothing over when nothing would change.
+ */
+export const undisguise = (text: string, units: Uint16Array, found: (derived: DerivedText) => void): void => {
   const derived = (builders[depth] ??= new Builder());
-  derived.begin(length);
+  derived.begin(units, text.length);
   depth += 1;
   try {
-    if (!make(derived)) return;
+    if (!undisguiseInto(derived, text, units)) return;
     derived.units.fill(0, derived.length, derived.length + PAD);
     found(derived);
   } finally {
@@ -176,50 +198,58 @@ const derive = (length: number, make: (derived: Builder) => boolean, found: (der
   }
 };
 
-/** Hands nothing over when nothing would change: no disguise that this file knows. */
-export const normaliseText = (text: string, units: Uint16Array, found: (derived: DerivedText) => void): void =>
-  derive(text.length, (derived) => normaliseInto(derived, text, units), found);
-
-const normaliseInto = (derived: Builder, text: string, units: Uint16Array): boolean => {
-  let changed = false;
+const undisguiseInto = (derived: Builder, text: string, units: Uint16Array): boolean => {
   const { length } = text;
+  let kept = 0;
+  let changed = false;
   for (let at = 0; at < length; at += 1) {
-    const code = units[at] as number;
-    if (code < 0x80) {
-      let end = at + 1;
-      while (end < length && (units[end] as number) < 0x80) end += 1;
-      derived.copy(units, at, end);
-      at = end - 1;
-      continue;
-    }
-    if (code >= 0xd800 && code < 0xdc00 && at + 1 < length) {
-      const point = text.codePointAt(at) ?? code;
-      if (point > 0xffff) {
-        changed = foldAstral(derived, point, at) || changed;
-        at += 1;
-        continue;
-      }
-    }
-    const fold = folds[code] || foldUnit(code);
-    if (fold === KEEP) derived.add(code, at, 1);
-    else {
-      changed = true;
-      if (fold === LOOK_UP) for (const unit of longer.get(code) ?? '') derived.add(unit.charCodeAt(0), at, 1);
-      else if (fold !== DROP) derived.add(fold, at, 1);
-    }
+    const unit = units[at] as number;
+    // % \ &
+    if (unit < 0x80 && unit !== 37 && unit !== 92 && unit !== 38) continue;
+    consumed = 1;
+    const code = unit < 0x80 ? escapeAt(text, units, at) : foldAt(text, units, at);
+    const from = at;
+    at += consumed - 1;
+    if (code === -KEEP) continue;
+    derived.copy(units, kept, from);
+    if (code >= 0) derived.add(code, from, consumed);
+    else if (code === -LOOK_UP)
+      for (let index = 0; index < longerForm.length; index += 1)
+        derived.add(longerForm.charCodeAt(index), from, consumed);
+    changed = true;
+    kept = at + 1;
   }
+  if (changed) derived.copy(units, kept, length);
   return changed;
 };
 
-const foldAstral = (derived: Builder, point: number, at: number): boolean => {
+/** How many units the last that was looked at takes. */
+let consumed = 1;
+/** And what it becomes, where that is longer than one. */
+let longerForm = '';
+
+/** The code that the character at `at` becomes, or what is done with it, as a negative number. */
+const foldAt = (text: string, units: Uint16Array, at: number): number => {
+  const unit = units[at] as number;
+  if (unit < 0xd800 || unit >= 0xdc00) {
+    const fold = folds[unit] || foldUnit(unit);
+    if (fold === LOOK_UP) longerForm = longer.get(unit) as string;
+    return fold > LOOK_UP ? fold : -fold;
+  }
+  const point = text.codePointAt(at) as number;
+  if (point <= 0xffff) return -KEEP;
+  consumed = 2;
   let folded = longer.get(point);
   if (folded === undefined) {
-    folded = foldPoint(point) ?? String.fromCodePoint(point);
+    folded = foldPoint(point) ?? STAYS;
     if (longer.size < 65_536) longer.set(point, folded);
   }
-  for (let unit = 0; unit < folded.length; unit += 1) derived.add(folded.charCodeAt(unit), at, 2);
-  return folded !== String.fromCodePoint(point);
+  if (folded === STAYS) return -KEEP;
+  longerForm = folded;
+  return -LOOK_UP;
 };
+/** What no character becomes. */
+const STAYS = '\0';
 
 const hexAt = (units: Uint16Array, at: number): number => {
   const code = units[at] as number;
@@ -228,11 +258,11 @@ const hexAt = (units: Uint16Array, at: number): number => {
   return letter >= 97 && letter <= 102 ? letter - 87 : -1;
 };
 
-/** The ASCII code of two hexadecimal digits at `at`, or -1. */
+/** The ASCII code of two hexadecimal digits at `at`. */
 const byteAt = (units: Uint16Array, at: number): number => {
   const high = hexAt(units, at);
   const low = hexAt(units, at + 1);
-  return high < 0 || high > 7 || low < 0 ? -1 : high * 16 + low;
+  return high < 0 || high > 7 || low < 0 ? -KEEP : high * 16 + low;
 };
 
 const ENTITY = /&#(?:x0{0,4}([0-7]?[0-9a-f])|0{0,4}(\d{2,3}));/iuy;
@@ -242,22 +272,22 @@ const CONTROLS = new Uint8Array(128);
 for (const [letter, code] of Object.entries({ n: 10, t: 9, r: 13, '"': 34, "'": 39, '/': 47 }))
   CONTROLS[letter.charCodeAt(0)] = code;
 
-let escapeEnd = 0;
-/** The code that the escape at `at` stands for, or -1; leaves its end in `escapeEnd`. */
+/** The code that the escape at `at` stands for, as ASCII. */
+const taken = (length: number, code: number): number => {
+  if (code >= 0) consumed = length;
+  return code;
+};
+
 const escapeAt = (text: string, units: Uint16Array, at: number): number => {
   const first = units[at];
-  if (first === 37) {
-    escapeEnd = at + 3;
-    return byteAt(units, at + 1);
-  }
+  if (first === 37) return taken(3, byteAt(units, at + 1));
   if (first === 92) return backslashAt(units, at);
-  if (first !== 38 || units[at + 1] !== 35) return -1;
+  if (first !== 38 || units[at + 1] !== 35) return -KEEP;
   ENTITY.lastIndex = at;
   const entity = ENTITY.exec(text);
-  if (entity === null) return -1;
-  escapeEnd = ENTITY.lastIndex;
+  if (entity === null) return -KEEP;
   const code = entity[1] === undefined ? Number(entity[2]) : Number.parseInt(entity[1], 16);
-  return code < 0x80 ? code : -1;
+  return taken(ENTITY.lastIndex - at, code < 0x80 ? code : -KEEP);
 };
 
 const backslashAt = (units: Uint16Array, at: number): number => {
@@ -266,43 +296,9 @@ const backslashAt = (units: Uint16Array, at: number): number => {
   while (sign < at + 8 && units[sign] === 92) sign += 1;
   const letter = units[sign] as number;
   const plain = letter < 128 ? (CONTROLS[letter] as number) : 0;
-  if (plain !== 0) {
-    escapeEnd = sign + 1;
-    return plain;
-  }
-  if (letter === 120) {
-    escapeEnd = sign + 3;
-    return byteAt(units, sign + 1);
-  }
+  if (plain !== 0) return taken(sign + 1 - at, plain);
+  if (letter === 120) return taken(sign + 3 - at, byteAt(units, sign + 1));
   // u00
-  if (letter !== 117 || units[sign + 1] !== 48 || units[sign + 2] !== 48) return -1;
-  escapeEnd = sign + 5;
-  return byteAt(units, sign + 3);
-};
-
-/**
- * `%40`, `\\u0040`, `\\x40`, `&#64;`, `&#x40;`: one level undone; only ASCII, where everything we look for lives.
- * Hands nothing over when nothing is escaped.
- */
-export const undoEscapes = (text: string, units: Uint16Array, found: (derived: DerivedText) => void): void =>
-  derive(text.length, (derived) => undoInto(derived, text, units), found);
-
-const undoInto = (derived: Builder, text: string, units: Uint16Array): boolean => {
-  let changed = false;
-  const { length } = text;
-  let kept = 0;
-  for (let at = 0; at < length; at += 1) {
-    const unit = units[at] as number;
-    // % \ &
-    if (unit !== 37 && unit !== 92 && unit !== 38) continue;
-    const code = escapeAt(text, units, at);
-    if (code === -1) continue;
-    derived.copy(units, kept, at);
-    derived.add(code, at, escapeEnd - at);
-    changed = true;
-    kept = escapeEnd;
-    at = escapeEnd - 1;
-  }
-  if (changed) derived.copy(units, kept, length);
-  return changed;
+  if (letter !== 117 || units[sign + 1] !== 48 || units[sign + 2] !== 48) return -KEEP;
+  return taken(sign + 5 - at, byteAt(units, sign + 3));
 };

@@ -2,10 +2,10 @@
  * One text, everything in it: the words that wake rules are found in one pass, digits in a second, and both again in what
  * the text turns into when its disguises are taken off. Each rule is bounded, so the whole is linear in the text.
  */
-import type { Disguise, FindingKind } from '../model/content.ts';
+import type { FindingKind } from '../model/content.ts';
 import { compileKeywords, eachKeyword, type KeywordMachine } from './keywords.ts';
 import { SHORTEST_RUN, eachDecodedRun, type DecodedRun } from './decode.ts';
-import { normaliseText, undoEscapes, type DerivedText } from './normalise.ts';
+import { undisguise, type DerivedText } from './normalise.ts';
 import { TOPIC, TOPICS, TOPIC_WORDS, isWord } from './pii-context.ts';
 import { NAME_TRIGGERS } from './pii-names.ts';
 import { matchNumbers } from './pii-numbers.ts';
@@ -105,13 +105,9 @@ export class TextScanner {
     let spans: Span[] | undefined;
     const emit = (span: Span): void => void (spans ??= []).push(span);
     this.#plain(text, units, length, label, emit);
-    if (!isAscii) {
+    if (!isAscii || text.includes('%') || text.includes('\\') || text.includes('&#')) {
       const known = new KnownSpans(spans ?? NO_SPANS);
-      normaliseText(text, units, (found) => this.#derived(found, units, label, 'unicode', known, emit));
-    }
-    if (text.includes('%') || text.includes('\\') || text.includes('&#')) {
-      const known = new KnownSpans(spans ?? NO_SPANS);
-      undoEscapes(text, units, (found) => this.#derived(found, units, label, 'percent', known, emit));
+      undisguise(text, units, (found) => this.#derived(found, label, known, emit));
     }
     if (length >= SHORTEST_RUN) eachDecodedRun(units, length, (run) => this.#decoded(run, emit));
     if (spans === undefined) return NO_SPANS;
@@ -128,21 +124,13 @@ export class TextScanner {
     );
   }
 
-  #derived(
-    derived: DerivedText,
-    original: Uint16Array,
-    label: string,
-    disguise: Disguise,
-    known: KnownSpans,
-    emit: Emit,
-  ): void {
-    const { units, length } = derived;
-    this.#plain(undefined, units, length, label, (span) => {
+  #derived(derived: DerivedText, label: string, known: KnownSpans, emit: Emit): void {
+    this.#plain(undefined, derived.units, derived.length, label, (span) => {
       const start = derived.startOf(span.start);
       const end = derived.endOf(span.end - 1);
       const { kind, type, rule, score } = span;
-      if (!isSame(units, span.start, span.end, original, start, end))
-        emit({ start, end, kind, type, rule, score, disguise });
+      const disguise = derived.disguiseOf(span.start, span.end);
+      if (disguise !== undefined) emit({ start, end, kind, type, rule, score, disguise });
       else if (!known.has(start, end, type, rule)) emit({ start, end, kind, type, rule, score });
     });
   }
@@ -188,21 +176,6 @@ const isProse = (text: string): boolean => {
   let spaces = 0;
   for (let at = text.indexOf(' '); at !== -1 && spaces < 7; at = text.indexOf(' ', at + 1)) spaces += 1;
   return spaces >= 6 && !text.startsWith('-----BEGIN');
-};
-
-/** Do the two stretches hold the same? */
-const isSame = (
-  units: Uint16Array,
-  from: number,
-  to: number,
-  others: Uint16Array,
-  start: number,
-  end: number,
-): boolean => {
-  if (to - from !== end - start) return false;
-  const ahead = start - from;
-  for (let at = from; at < to; at += 1) if (units[at] !== others[at + ahead]) return false;
-  return true;
 };
 
 const topicsByLabel = new Map<string, number>();

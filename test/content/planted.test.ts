@@ -90,6 +90,14 @@ test('and not after one level of encoding either', () => {
     (text) => Array.from(text, (c) => `&#${c.charCodeAt(0)};`).join(''),
     (text) => Array.from(text, (c) => String.fromCharCode(c === ' ' ? 32 : c.charCodeAt(0) + 0xfee0)).join(''),
     (text) => Array.from(text).join('\u200B'),
+    // Each character in another way.
+    (text) =>
+      Array.from(text, (c, at) => {
+        const code = c.charCodeAt(0);
+        const hex = code.toString(16).padStart(2, '0');
+        const wide = c === ' ' ? c : String.fromCharCode(code + 0xfee0);
+        return [wide, `%${hex}`, `${c}\u200B`, `\\u00${hex}`, `&#${code};`][at % 5];
+      }).join(''),
   ];
   fc.assert(
     fc.property(planted, fc.constantFrom(...encodings), (secret, encode) => {
