@@ -45,10 +45,6 @@ export const KINDS: Uint16Array = (() => {
   return kinds;
 })();
 
-/** Of the units of a text, zeros behind them; 0 in front of it. */
-export const kindAt = (units: Uint16Array, index: number): number =>
-  index < 0 ? 0 : (KINDS[units[index] as number] as number);
-
 /** The end of the run of `alphabet` that begins at `from`. */
 export const runEnd = (units: Uint16Array, from: number, alphabet: number): number => {
   let at = from;

@@ -12,8 +12,13 @@ import { sameKind } from './values.ts';
 const WINDOW = 256;
 /** Text already given on that is kept as context: names and labels stand in it. */
 const CONTEXT = 512;
-/** Longest word or open secret that is waited for; a longer one is masked as far as it goes. */
+/** Longest word or open secret that is waited for; a longer one is masked as far as it goes, and its rest as it comes. */
 const LONGEST_HELD = 65_536;
+/** From so much on, what is held is not looked at for each piece, but once a window. */
+const MUCH_HELD = 4 * WINDOW;
+/** So much of where such a secret begins, and of what stands before it, stays as context: by that its rest is recognised. */
+const OPENING = 256;
+const BEFORE_OPENING = 64;
 
 interface Item {
   readonly text: string;
@@ -52,7 +57,12 @@ export class ItemWindow {
   readonly #scanner: ContentScanner;
   readonly #found: (findings: Findings) => void;
   #context = '';
+  /** How much of the context is the opening of a secret whose rest is still to come. */
+  #opening = 0;
   #held: Item[] = [];
+  #heldLength = 0;
+  /** Held text of no more characters than this is not looked at. */
+  #enough = WINDOW;
   /** Offset of the context in the whole text. */
   #offset = 0;
   /** Where the findings start, in the whole text, that were told of and may be seen again. */
@@ -68,16 +78,17 @@ export class ItemWindow {
     const item = asItem(value);
     if (item === undefined) return [...this.end(), value];
     this.#held.push(item);
-    const length = this.#length();
-    return length <= WINDOW ? [] : this.#release(length - WINDOW);
+    this.#heldLength += item.text.length;
+    if (this.#heldLength <= this.#enough) return [];
+    const given = this.#release(this.#heldLength - WINDOW);
+    this.#enough = given.length === 0 && this.#heldLength > MUCH_HELD ? this.#heldLength + WINDOW : WINDOW;
+    return given;
   }
 
   end(): readonly unknown[] {
-    return this.#held.length === 0 ? [] : this.#release(this.#length());
-  }
-
-  #length(): number {
-    return this.#held.reduce((sum, { text }) => sum + text.length, 0);
+    const given = this.#held.length === 0 ? [] : this.#release(this.#heldLength);
+    this.#enough = WINDOW;
+    return given;
   }
 
   /** Each finding once, although both readings may see it, and the next look sees it again. */
@@ -85,6 +96,8 @@ export class ItemWindow {
     const fresh: Finding[] = [];
     for (const start of this.#reported) if (start < this.#offset) this.#reported.delete(start);
     for (const finding of findings) {
+      // Told of when its beginning was given on.
+      if (finding.start < this.#opening) continue;
       const start = finding.start + this.#offset;
       if (this.#reported.has(start)) continue;
       this.#reported.add(start);
@@ -115,41 +128,85 @@ export class ItemWindow {
     return { spans: spans.length === whole.spans.length ? spans : resolveSpans(spans), findings };
   }
 
-  /** Gives on the items that end before `wanted`, counted from the first held character. */
+  /** Gives on items that end before `wanted`, counted from the first held character. */
   #release(wanted: number): readonly unknown[] {
     const base = this.#context.length;
     const text = this.#context + this.#held.map((item) => item.text).join('');
-    const last = base + wanted >= text.length;
     const { spans, findings } = this.#inspect(text, base);
-    let limit = base + wanted;
-    if (!last) {
-      // Found, not only replaced: what a flag blocks or reports is held whole as well.
-      const across = (): Finding | undefined =>
-        findings.find(({ start, end }) => start < limit && end > limit && end - start <= LONGEST_HELD);
-      for (let found = across(); found !== undefined; found = across()) limit = found.start;
-      const floor = Math.max(base, limit - LONGEST_HELD);
-      let word = limit;
-      while (word > floor && !/\s/u.test(text.charAt(word - 1))) word -= 1;
-      if (word > floor) limit = word;
-    }
+    const border = wanted === this.#heldLength ? text.length : this.#borderBefore(base + wanted, text, findings);
     const out: unknown[] = [];
     let at = base;
     for (const item of this.#held) {
       const end = at + item.text.length;
-      if (end > limit && !last) break;
+      if (end > border) break;
       const kept = masked(text, at, end, spans);
       if (item.bytes === undefined) out.push(kept);
       else out.push(kept === item.text ? item.bytes : sameKind(item.bytes, asBytes(kept)));
       at = end;
     }
+    if (out.length === 0) return out;
     this.#held = this.#held.slice(out.length);
+    this.#heldLength -= at - base;
     this.#report(findings.filter(({ start, end }) => end > base && start < at));
-    const keep = Math.max(0, at - CONTEXT);
-    this.#offset += keep;
-    this.#context = text.slice(keep, at);
+    const open = findings.find(({ start, end }) => start < at && end > at);
+    const from = Math.max(0, at - CONTEXT);
+    const begins = open === undefined ? from : Math.max(0, open.start - BEFORE_OPENING);
+    const opening = open !== undefined && begins < from ? text.slice(begins, Math.min(open.start + OPENING, from)) : '';
+    this.#context = opening + text.slice(from, at);
+    this.#opening = opening.length;
+    this.#offset += from - opening.length;
     return out;
   }
+
+  /**
+   * The last end of an item that is not behind `wanted` and lies neither in a word that may go on nor in a match: what has
+   * begun to be given on no longer shows what it is. Matches count that are only found, too: a flag may block or report.
+   */
+  #borderBefore(wanted: number, text: string, findings: Findings): number {
+    const base = this.#context.length;
+    const matches = joined(findings.filter(({ start }) => start >= base)).filter(
+      ({ start, end }) => end - start <= LONGEST_HELD,
+    );
+    const startOfMatch = (at: number): number => matchAcross(matches, at)?.start ?? at;
+    let border = startOfMatch(wanted);
+    const floor = Math.max(base, border - LONGEST_HELD);
+    let word = border;
+    while (word > floor && !/\s/u.test(text.charAt(word - 1))) word -= 1;
+    if (word > floor) border = startOfMatch(word);
+    const ends: number[] = [];
+    let end = base;
+    for (const item of this.#held) if ((end += item.text.length) <= border) ends.push(end);
+    return ends.findLast((at) => matchAcross(matches, at) === undefined) ?? base;
+  }
 }
+
+interface Stretch {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** In order, those that overlap as one. */
+const joined = (stretches: readonly Stretch[]): readonly Stretch[] => {
+  const all: Stretch[] = [];
+  for (const { start, end } of stretches.toSorted((a, b) => a.start - b.start)) {
+    const last = all.at(-1);
+    if (last === undefined || start >= last.end) all.push({ start, end });
+    else all[all.length - 1] = { start: last.start, end: Math.max(last.end, end) };
+  }
+  return all;
+};
+
+/** The one that begins before `at` and ends behind it, out of stretches in order. */
+const matchAcross = (matches: readonly Stretch[], at: number): Stretch | undefined => {
+  let low = 0;
+  for (let high = matches.length; low < high;) {
+    const middle = (low + high) >> 1;
+    if ((matches[middle]?.end ?? 0) <= at) low = middle + 1;
+    else high = middle;
+  }
+  const match = matches[low];
+  return match !== undefined && match.start < at ? match : undefined;
+};
 
 /** One item's part of the text; the mask stands in the item in which its match begins. */
 const masked = (text: string, from: number, to: number, spans: readonly Span[]): string => {

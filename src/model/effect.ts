@@ -93,8 +93,6 @@ export interface CommandEffect extends EffectBase {
 }
 
 export type Effect = FileEffect | SqlEffect | EmailEffect | NetworkEffect | CommandEffect;
-export type EffectKind = Effect['kind'];
-export const EFFECT_KINDS = ['file', 'sql', 'email', 'network', 'command'] as const satisfies readonly EffectKind[];
 
 /**
  * Where an argument stands: its name, `0` for the first positional argument, dots to go deeper, `*` for every element
