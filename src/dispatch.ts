@@ -1,13 +1,17 @@
 /**
- * Door-internal: a body of any kind may hand back something that works while it is read: a generator, a stream, a response.
- * What goes on is the same thing with the governed stream in its place, and its call ends when the stream does.
+ * Door-internal: a body of any kind may hand back something that works while it is read: a generator, a stream, a response,
+ * or an object that holds such things, or promises. What goes on is the same with the governed one in its place, and the
+ * call ends when the last of them does.
  */
-import { driveAsyncGenerator, driveGenerator } from './drive.ts';
+import { types } from 'node:util';
+import { driveAsyncGenerator, driveGenerator, endWhenDropped } from './drive.ts';
 import { driveIterable, hasAsyncIterator } from './drive-iterable.ts';
 import { driveNode, isNodeStream } from './drive-node.ts';
 import { driveResponse, driveWeb } from './drive-web.ts';
 import type { Run } from './ending.ts';
-import { fail, finish } from './ending.ts';
+import { CANCELLED, end, fail, handOver, reasonOf, settledOrCancelled } from './ending.ts';
+import { release, StreamRelease } from './fulfil.ts';
+import { Parts } from './parts.ts';
 
 /** Iterators that the language makes; what else has a `next` may mean something else by it. */
 const ITERATOR = /^\[object (?:Generator|Iterator|Iterator Helper|\w+ Iterator|RegExp String Iterator)\]$/u;
@@ -23,13 +27,54 @@ export const dispatch = (run: Run, result: unknown): unknown => {
   return finish(run, result);
 };
 
+/** A body that may wait, or a promise in its result. */
+export const finishLater = async (run: Run, pending: PromiseLike<unknown>): Promise<unknown> => {
+  const { signals } = run.verdict.request;
+  let result: unknown;
+  try {
+    result = await settledOrCancelled(pending, signals);
+  } catch (error) {
+    return fail(run, error);
+  }
+  if (result === CANCELLED) {
+    end(run, 'cancelled');
+    throw reasonOf(signals);
+  }
+  return dispatch(run, result);
+};
+
 /** Reads the result, which may throw. */
-const driveFor = (result: object): ((run: Run) => unknown) | undefined => {
+const driveFor = (result: object): ((run: Run) => object) | undefined => {
   const tag = Object.prototype.toString.call(result);
+  if (tag === PLAIN && !hasAsyncIterator(result)) return undefined;
   if (ITERATOR.test(tag)) return (run) => driveGenerator(run, result as Generator);
   if (tag === '[object AsyncGenerator]') return (run) => driveAsyncGenerator(run, result as AsyncGenerator);
-  if (result instanceof Response) return (run) => driveResponse(run, result);
+  // By its tag first: Node loads `Response`, and much with it, when it is first named.
+  if (tag === '[object Response]' && result instanceof Response) return (run) => driveResponse(run, result);
   if (!hasAsyncIterator(result)) return undefined;
   if (result instanceof ReadableStream) return (run) => driveWeb(run, result);
   return isNodeStream(result) ? (run) => driveNode(run, result) : (run) => driveIterable(run, result);
 };
+const PLAIN = '[object Object]';
+
+/** Steps 6 and 7. */
+const finish = (run: Run, result: unknown): unknown => {
+  let parts: Parts | undefined;
+  const released = release(run.verdict, result, (value) => {
+    const drive = types.isPromise(value) ? driveLater(value) : driveFor(value);
+    return drive?.((parts ??= new Parts(run)).open());
+  });
+  if (parts === undefined || released.withheld !== undefined) end(run, 'returned', { released });
+  else parts.close(released);
+  return handOver(run, released);
+};
+
+const driveLater =
+  (pending: Promise<unknown>) =>
+  (part: Run): Promise<unknown> => {
+    const later = finishLater(part, pending);
+    // Whoever made it may have seen to it that nobody needs to: a second promise must not end the process.
+    later.catch(() => undefined);
+    endWhenDropped(later, part, new StreamRelease(part.verdict));
+    return later;
+  };

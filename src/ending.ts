@@ -15,9 +15,11 @@ export interface Run {
   readonly runsFrom: number;
   /** It ends once: what comes later changes nothing. */
   isEnded: boolean;
+  /** Of a part of a result: told of its end, which is not yet the call's. */
+  readonly onEnd?: (outcome: CallOutcome, ended: Ended) => void;
 }
 
-interface Ended {
+export interface Ended {
   readonly thrown?: { readonly error: unknown };
   readonly released?: Released;
 }
@@ -25,6 +27,10 @@ interface Ended {
 export const end = (run: Run, outcome: CallOutcome, { thrown, released }: Ended = {}): void => {
   if (run.isEnded) return;
   run.isEnded = true;
+  if (run.onEnd !== undefined) {
+    run.onEnd(outcome, { ...(thrown !== undefined && { thrown }), ...(released !== undefined && { released }) });
+    return;
+  }
   if (outcome === 'returned') settleCost(run.verdict, released?.value);
   const endedAt = performance.now();
   recordEnded(run.verdict, {
@@ -82,13 +88,7 @@ export const settledOrCancelled = (
 
 export const reasonOf = (signals: readonly AbortSignal[]): unknown => signals.find((signal) => signal.aborted)?.reason;
 
-/** Step 6: what goes back to the caller, masked or withheld as the flags say; then step 7. */
-export const finish = (run: Run, result: unknown): unknown => {
-  const released = release(run.verdict, result);
-  end(run, 'returned', { released });
-  return handOver(run, released);
-};
-
+/** Step 6: what goes back to the caller, masked or withheld as the flags say. */
 export const handOver = ({ verdict }: Run, released: Released): unknown => {
   const { request } = verdict;
   if (released.withheld !== undefined) {

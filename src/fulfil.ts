@@ -27,18 +27,27 @@ const withheldBy = ({ blockedBy, code, reason }: Decision): NonNullable<Released
   reason: reason ?? 'the result was withheld',
 });
 
-/** Never throws: a value that cannot be looked through is withheld. */
-export const release = ({ request }: Verdict, given: unknown): Released => {
+/**
+ * Never throws: a value that cannot be looked through is withheld. `live` says what takes the place of what cannot be read
+ * yet; by default such things go on as they are.
+ */
+export const release = (
+  { request }: Verdict,
+  given: unknown,
+  live?: (part: object) => object | undefined,
+): Released => {
   let value = given;
   let detections = NO_DETECTIONS;
   let classification: Classification = 'PUBLIC';
   let replaced = NO_FINDINGS;
   try {
+    let first = live;
     for (const { flags, scanner } of request.rules) {
-      const transformed = scanner.transform(value);
+      const transformed = scanner.transform(value, { live: first });
+      first = undefined;
       const { findings } = transformed;
-      if (findings.length === 0) continue;
       ({ value } = transformed);
+      if (findings.length === 0) continue;
       if (transformed.changed) replaced = [...replaced, ...findings];
       const rulings = decideContent({ findings, pii: flags.pii, secrets: flags.secrets });
       const decision = settle(flags.mode, { rulings, effects: [], basis: 'declared', ...classify(findings) });

@@ -71,5 +71,6 @@ export { governPool, harmlessFunctionsOf, sqlTools } from './sql-tools.ts';
 export type { GovernPoolOptions, SqlToolsOptions } from './sql-tools.ts';
 export { createMemoryLedger, openSqliteLedger } from './budget.ts';
 export type { LedgerStore, RateLimit } from './budget.ts';
+export { PRESIDIO_ALIASES } from './content/presidio.ts';
 export { registerEnvironmentSecrets, registerSecret } from './content/scanner.ts';
 export type { Detector } from './content/text.ts';

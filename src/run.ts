@@ -5,9 +5,9 @@
 import { isNesting, withParentCall } from './call-context.ts';
 import type { GovernedTool, Request } from './call.ts';
 import { openRequest, validate } from './call.ts';
-import { dispatch } from './dispatch.ts';
+import { dispatch, finishLater } from './dispatch.ts';
 import { driveAsyncGenerator, driveGenerator } from './drive.ts';
-import { CANCELLED, end, fail, reasonOf, settledOrCancelled } from './ending.ts';
+import { end, fail, reasonOf } from './ending.ts';
 import type { Run } from './ending.ts';
 import { giveBack, judge } from './judge.ts';
 import type { Verdict } from './judge.ts';
@@ -103,21 +103,6 @@ const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   (typeof value === 'object' || typeof value === 'function') &&
   value !== null &&
   typeof (value as { then?: unknown }).then === 'function';
-
-const finishLater = async (run: Run, pending: PromiseLike<unknown>): Promise<unknown> => {
-  const { signals } = run.verdict.request;
-  let result: unknown;
-  try {
-    result = await settledOrCancelled(pending, signals);
-  } catch (error) {
-    return fail(run, error);
-  }
-  if (result === CANCELLED) {
-    end(run, 'cancelled');
-    throw reasonOf(signals);
-  }
-  return dispatch(run, result);
-};
 
 /** True when nothing has to be waited for before the body runs: every turn of the event loop costs as much as a decision. */
 const isRecorded = ({ verdict: { request } }: Run): boolean => request.signals.length === 0 && !mustWait(request);

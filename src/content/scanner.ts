@@ -31,6 +31,8 @@ export interface ScanOptions {
    * as it is, together with everything beneath.
    */
   readonly exempt?: readonly string[];
+  /** What takes the place of an object in it that cannot be read yet (a stream, a promise); `undefined` for any other. */
+  readonly live?: ((value: object) => object | undefined) | undefined;
 }
 
 /** One value that has to change, for `Decision.rewrites`. */
@@ -96,7 +98,7 @@ export const createContentScanner = (options: ContentScannerOptions = {}): Conte
   return {
     scan: (value) => walk(value, { replace: () => false }).findings,
     scanText: (content, label = '') => findingsOf(text.scan(content, label)),
-    transform: (value, { exempt = [] } = {}) => walk(value, { replace: replaced, exempt }),
+    transform: (value, { exempt = [], live } = {}) => walk(value, { replace: replaced, exempt, live }),
     rewrites: (value, { exempt = [] } = {}) => {
       const changes: ContentRewrite[] = [];
       const { findings } = walk(value, {

@@ -13,6 +13,8 @@ export interface Transformed {
 
 export interface WalkOptions {
   readonly replace: (kind: FindingKind) => boolean;
+  /** What takes the place of an object that cannot be read yet (a stream, a promise); `undefined` for any other. */
+  readonly live?: ((value: object) => object | undefined) | undefined;
   readonly exempt?: readonly string[];
   readonly changed?: (pointer: string, value: unknown) => void;
 }
@@ -36,6 +38,9 @@ export class ValueWalk {
   /** The path as findings may say it: a member name that is itself a secret is masked there. */
   readonly #shown: (string | number)[] = [];
   #exemptDepth = 0;
+  #lives: Map<object, object> | undefined;
+  /** Inside an object of a class: its members are its own affair, and stay the ones that its methods know. */
+  #insideClass = false;
 
   constructor(text: TextScanner, options: WalkOptions) {
     this.#text = text;
@@ -94,6 +99,8 @@ export class ValueWalk {
   }
 
   #object(value: object, label: string): unknown {
+    const live = this.#live(value);
+    if (live !== undefined) return live;
     const seen = (this.#seen ??= new Map());
     if (seen.has(value)) return seen.get(value);
     if (this.#path.length > DEEPEST) throw new RangeError(`Expected a value at most ${DEEPEST} levels deep`);
@@ -116,8 +123,31 @@ export class ValueWalk {
       return masked === text ? value : (URL.parse(masked) ?? masked);
     }
     if (value instanceof URLSearchParams) return this.#pairs(value, (pairs) => new URLSearchParams(pairs));
-    if (value instanceof Headers) return this.#pairs(value, (pairs) => new Headers(pairs));
+    // Node loads `Headers`, and much with it, when it is first named.
+    if (tagOf(value) === 'Headers' && value instanceof Headers)
+      return this.#pairs(value, (pairs) => new Headers(pairs));
+    if (!this.#insideClass && !isPlain(value)) return this.#ofClass(value, label);
     return this.#asJson(value, label) ?? this.#record(value);
+  }
+
+  #ofClass(value: object, label: string): unknown {
+    this.#insideClass = true;
+    try {
+      return this.#asJson(value, label) ?? this.#record(value);
+    } finally {
+      this.#insideClass = false;
+    }
+  }
+
+  /** What takes its place, if anything does: one and the same in two places stays one. */
+  #live(value: object): object | undefined {
+    const { live } = this.#options;
+    if (live === undefined || this.#insideClass || Array.isArray(value)) return undefined;
+    const known = this.#lives?.get(value);
+    if (known !== undefined) return known;
+    const found = live(value);
+    if (found !== undefined) (this.#lives ??= new Map()).set(value, found);
+    return found;
   }
 
   /** What an object says of itself to JSON may be nothing that its members show; where that has to be masked, it takes its place. */
@@ -283,6 +313,13 @@ const optionBefore = (list: readonly unknown[], index: number): string => {
   if (!before.startsWith('-') && (list.length !== 2 || !/\d|[^\w.-]/u.test(value))) return '';
   return secretName(before) === undefined ? '' : before;
 };
+
+const isPlain = (value: object): boolean => {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+};
+
+const tagOf = (value: object): unknown => (value as { readonly [Symbol.toStringTag]?: unknown })[Symbol.toStringTag];
 
 /** A Buffer for a Buffer, without naming node: the constructor of the value makes the new one. */
 export const bytesLike = (like: Uint8Array, text: string): Uint8Array => sameKind(like, new TextEncoder().encode(text));
