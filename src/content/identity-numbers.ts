@@ -113,7 +113,7 @@ const isItin = (d: Digits, at: number): boolean => {
 const isNpi = (d: Digits, at: number): boolean => (d[at] === 1 || d[at] === 2) && luhn(d, at, 10, 24);
 const isNir = (d: Digits, at: number): boolean =>
   (d[at] === 1 || d[at] === 2) && 97 - (numberOf(d, at, 13) % 97) === numberOf(d, at + 13, 2);
-const isBelgian = (d: Digits, at: number): boolean => {
+export const isBelgian = (d: Digits, at: number): boolean => {
   const check = numberOf(d, at + 9, 2);
   const base = numberOf(d, at, 9);
   return isYymmdd(d, at) && (97 - (base % 97) === check || 97 - ((base + 2_000_000_000) % 97) === check);
@@ -186,6 +186,7 @@ export const DIGIT_RULES: readonly DigitRule[] = [
   { type: 'NATIONAL_ID', rule: 'th-tnin', shape: [13], proves: (d, at) => isThai(d, at) && !isTime(d, at) },
   { type: 'NATIONAL_ID', rule: 'ch-ahv', shape: [3, 4, 4, 2], gaps: '.', proves: isAhv },
   { type: 'NATIONAL_ID', rule: 'be-national', shape: [2, 2, 2, 3, 2], proves: isBelgian },
+  { type: 'NATIONAL_ID', rule: 'be-national', shape: [11], proves: isBelgian },
   { type: 'NATIONAL_ID', rule: 'fr-nir', shape: [1, 2, 2, 2, 3, 3, 2], proves: isNir },
   { type: 'NATIONAL_ID', rule: 'fr-nir', shape: [15], proves: isNir },
   { type: 'NATIONAL_ID', rule: 'tr-national', shape: [11], proves: isTurkish },

@@ -1,7 +1,7 @@
 /** Numbers that authorities give to people: by their check digits where they have some, else by what is said of them. */
 import { ALNUM, DASH, DIGIT, KINDS, LOWER, SPACE, UNDERSCORE, UPPER } from './characters.ts';
 import { digitsOf, mod97Step } from './checksums.ts';
-import { DIGIT_RULES, isCpf, type DigitRule } from './identity-numbers.ts';
+import { DIGIT_RULES, isBelgian, isCpf, type DigitRule } from './identity-numbers.ts';
 import { DAYS, TOKEN_RULES, isHetu, type Rule, type TokenRule } from './identity-rules.ts';
 import { DASH_GAP, gapBits, shapeOf, type NumberChain, type Shape } from './number-chains.ts';
 import { TOPIC, topicBits } from './pii-context.ts';
@@ -245,10 +245,17 @@ const takeLicence = (view: TextView, chain: NumberChain, from: number): number =
 /** Numbers with letters or signs of their own between the groups. */
 const NINO = /(?<![A-Z])(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] \d\d \d\d \d\d [A-D](?![A-Z])/uy;
 const CPF = /\d{3}\.\d{3}\.\d{3}-\d\d(?!\d)/uy;
+const BELGIAN = /\d\d\.\d\d\.\d\d-\d{3}\.\d\d(?!\d)/uy;
 
 /** The end of such a number, or -1. */
 const matchShaped = (view: TextView, start: number, end: number): number => {
   const { units } = view;
+  if (end - start === 2 && units[end] === 46 && units[end + 6] === 45) {
+    BELGIAN.lastIndex = start;
+    if (!BELGIAN.test(view.text) || !isBelgian(digitsOf(view.text.slice(start, start + 15)), 0)) return -1;
+    emit(view, start, start + 15, 'NATIONAL_ID', 'be-national', 0.85);
+    return start + 15;
+  }
   if (end - start === 2) {
     if (units[start - 1] !== 32 || start < 3 || (kind(units, start - 2) & UPPER) === 0) return -1;
     NINO.lastIndex = start - 3;

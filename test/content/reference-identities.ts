@@ -1,7 +1,7 @@
 /** Numbers of authorities by texts and regular expressions, for the plain reference of the tests. */
 import { ALNUM, DASH, UNDERSCORE } from '../../src/content/characters.ts';
 import { digitsOf } from '../../src/content/checksums.ts';
-import { DIGIT_RULES, isCpf } from '../../src/content/identity-numbers.ts';
+import { DIGIT_RULES, isBelgian, isCpf } from '../../src/content/identity-numbers.ts';
 import { TOKEN_RULES, isHetu, type Rule } from '../../src/content/identity-rules.ts';
 import { TOPIC } from '../../src/content/pii-context.ts';
 import type { TextView } from '../../src/content/text-view.ts';
@@ -158,6 +158,7 @@ export const matchIdentityDigits = (view: TextView, groups: readonly Group[], fr
 /** Numbers with letters or signs of their own between the groups. */
 const NINO = /(?<![A-Z])(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] \d\d \d\d \d\d [A-D](?![A-Z])/uy;
 const CPF = /\d{3}\.\d{3}\.\d{3}-\d\d(?!\d)/uy;
+const BELGIAN = /\d\d\.\d\d\.\d\d-\d{3}\.\d\d(?!\d)/uy;
 
 /** The end of such a number, or -1. */
 const matchShaped = (view: TextView, { start, end }: Group): number => {
@@ -167,6 +168,13 @@ const matchShaped = (view: TextView, { start, end }: Group): number => {
     if (start >= 3 && NINO.test(text)) {
       emit(view, start - 3, start + 10, 'NATIONAL_ID', 'uk-nino', 0.85);
       return start + 10;
+    }
+  }
+  if (end - start === 2) {
+    BELGIAN.lastIndex = start;
+    if (BELGIAN.test(text) && isBelgian(digitsOf(text.slice(start, start + 15)), 0)) {
+      emit(view, start, start + 15, 'NATIONAL_ID', 'be-national', 0.85);
+      return start + 15;
     }
   }
   if (end - start === 3 && text[end] === '.') {
