@@ -120,6 +120,49 @@ describe('mirror', () => {
     expect(before.to).toHaveLength(2);
   });
 
+  test.each<EmailMessage>([
+    { bcc: 'x@evil.example', subject: 'only hidden ones' },
+    { Bcc: 'x@evil.example' },
+    { ccList: ['x@evil.example', 'y@evil.example'] },
+    { to: 'a@x.example', headers: ['Bcc: x@evil.example', 'X-A: b'] },
+    {
+      to: 'a@x.example',
+      headers: [
+        ['Bcc', 'x@evil.example'],
+        ['X-B', ['b', 'c']],
+      ],
+    },
+    {
+      to: 'a@x.example',
+      headers: { Bcc: ['x@evil.example', 'y@evil.example'], 'Resent-To': { value: 'q@evil.example' } },
+    },
+    { to: 'a@x.example', headers: { 'Reply-To': ['r@evil.example'], 'X-Original-To': 'x@evil.example' } },
+    { personalizations: [{ to: [{ email: 'x@evil.example' }], cc: [{ email: 'y@evil.example' }] }], subject: 's' },
+    {
+      Destination: { ToAddresses: ['x@evil.example'] },
+      Message: { Subject: { Data: 's' } },
+      Source: 'me@company.example',
+    },
+    {
+      message: {
+        toRecipients: [{ emailAddress: { address: 'x@evil.example', name: 'X' } }],
+        internetMessageHeaders: [{ name: 'X-Bcc', value: 'x@evil.example' }],
+      },
+    },
+    { to: 'a@x.example', dsn: { recipient: 'x@evil.example' } },
+    {
+      to: 'a@x.example',
+      attachments: [{ raw: 'To: x@evil.example\r\n\r\nhello' }],
+      alternatives: [{ headers: { 'X-To': 'x@evil.example' } }],
+    },
+  ])('nobody else is left, however the message is written: %j', (message) => {
+    expect(JSON.stringify(message)).toContain('evil.example');
+    const decision = checkEmail(message, MIRROR);
+    expect(decision.allowed).toBe(true);
+    expect(JSON.stringify(decision.message)).not.toContain('evil.example');
+    expect(JSON.stringify(decision.message)).toContain('me@company.example');
+  });
+
   test('the subject is marked once', () => {
     const once = checkEmail({ to: 'a@x.example', subject: 'Hi' }, MIRROR).message;
     expect(checkEmail(once, MIRROR).message.subject).toBe('[AI TEST] Hi');
