@@ -10,8 +10,8 @@ import { driveNode, isNodeStream } from './drive-node.ts';
 import { driveResponse, driveWeb } from './drive-web.ts';
 import type { Run } from './ending.ts';
 import { CANCELLED, end, fail, handOver, reasonOf, settledOrCancelled } from './ending.ts';
-import { release, StreamRelease } from './fulfil.ts';
-import { Parts } from './parts.ts';
+import { release } from './fulfil.ts';
+import { Parts, type Part } from './parts.ts';
 
 /** Iterators that the language makes; what else has a `next` may mean something else by it. */
 const ITERATOR = /^\[object (?:Generator|Iterator|Iterator Helper|\w+ Iterator|RegExp String Iterator)\]$/u;
@@ -59,12 +59,17 @@ const PLAIN = '[object Object]';
 
 /** Steps 6 and 7. */
 const finish = (run: Run, result: unknown): unknown => {
-  let parts: Parts | undefined;
+  let parts = run.parts;
+  const taken: Part[] = [];
   const released = release(run.verdict, result, (value) => {
     const drive = types.isPromise(value) ? driveLater(value) : driveFor(value);
-    return drive?.((parts ??= new Parts(run)).open());
+    if (drive === undefined) return undefined;
+    const part = (parts ??= new Parts(run)).take(drive, value);
+    taken.push(part);
+    return part.reader;
   });
-  if (parts === undefined || released.withheld !== undefined) end(run, 'returned', { released });
+  if (released.withheld !== undefined) for (const part of taken) letGo(part);
+  if (parts === undefined || parts === run.parts) end(run, 'returned', { released });
   else parts.close(released);
   return handOver(run, released);
 };
@@ -75,6 +80,18 @@ const driveLater =
     const later = finishLater(part, pending);
     // Whoever made it may have seen to it that nobody needs to: a second promise must not end the process.
     later.catch(() => undefined);
-    endWhenDropped(later, part, new StreamRelease(part.verdict));
+    endWhenDropped(later, part);
     return later;
   };
+
+/** Nobody will read it: what it holds open is closed. */
+const letGo = ({ run, reader }: Part): void => {
+  end(run, 'returned');
+  const quietly = async (): Promise<void> => {
+    if (reader instanceof ReadableStream) await reader.cancel();
+    else if (reader instanceof Response) await reader.body?.cancel();
+    else if (isNodeStream(reader)) reader.destroy();
+    else if (!types.isPromise(reader)) await (reader as Partial<AsyncGenerator>).return?.(undefined);
+  };
+  quietly().catch(() => undefined);
+};

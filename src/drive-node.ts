@@ -83,6 +83,8 @@ export const driveNode = (run: Run, body: Readable): Readable => {
   body.on('error', (error) => {
     if (!run.isEnded) reader.destroy(masked(error));
   });
+  // A part of a result may have nobody who listens, and whoever does hears of it as well.
+  if (run.parts !== undefined) reader.on('error', () => undefined);
   lendMembers(reader, body, (value) => {
     const given = stream.aside(value);
     passOn(run, stream, []);

@@ -21,11 +21,14 @@ export const driveWeb = (
   stream = new StreamRelease(run.verdict),
 ): ReadableStream<unknown> => {
   const ofBytes = isByteStream(body);
-  const source = body.getReader();
+  // Fails here where somebody reads it already; locked by us only when it is read, or let go.
+  body.getReader().releaseLock();
+  let locked: ReadableStreamDefaultReader<unknown> | undefined;
+  const source = (): ReadableStreamDefaultReader<unknown> => (locked ??= body.getReader());
   const iterator: AsyncIterator<unknown, unknown> = {
-    next: () => source.read(),
+    next: () => source().read(),
     return: async () => {
-      await source.cancel();
+      await source().cancel();
       return { done: true, value: undefined };
     },
   };
@@ -50,7 +53,7 @@ export const driveWeb = (
     end(run, 'returned', { released: stream.released });
     pieces.return(undefined).catch(() => undefined);
     try {
-      await source.cancel(reason);
+      await source().cancel(reason);
     } catch (error) {
       fail(run, error);
     }

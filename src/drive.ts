@@ -9,9 +9,13 @@ import { StreamRelease } from './fulfil.ts';
 /** Streams that their reader dropped without a word: nothing else would ever end their call. */
 const dropped = new FinalizationRegistry<() => void>((endCall) => endCall());
 
-/** Ends the call of a stream that can no longer be read by anybody. `reader` must not be reachable from the run. */
-export const endWhenDropped = (reader: object, run: Run, stream: StreamRelease): void => {
-  dropped.register(reader, () => end(run, 'returned', { released: stream.released }), stream);
+/** Ends the call of what can no longer be read by anybody. `reader` must not be reachable from the run. */
+export const endWhenDropped = (reader: object, run: Run, stream?: StreamRelease): void => {
+  dropped.register(
+    reader,
+    () => end(run, 'returned', stream === undefined ? {} : { released: stream.released }),
+    stream,
+  );
 };
 
 /** Takes `endWhenDropped` back: something else is read in the place of that reader. */

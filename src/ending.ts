@@ -6,6 +6,7 @@ import type { Verdict } from './judge.ts';
 import { PolicyBlockError, RedactionApplied } from './model/errors.ts';
 import type { CallOutcome } from './model/event.ts';
 import { milliseconds } from './call-events.ts';
+import type { Parts } from './parts.ts';
 import { recordEnded } from './record.ts';
 
 /** A call that is running. */
@@ -15,8 +16,9 @@ export interface Run {
   readonly runsFrom: number;
   /** It ends once: what comes later changes nothing. */
   isEnded: boolean;
-  /** Of a part of a result: told of its end, which is not yet the call's. */
-  readonly onEnd?: (outcome: CallOutcome, ended: Ended) => void;
+  /** Of a part of a result: what its end belongs to, which is not yet the call's. */
+  readonly parts?: Parts;
+  isPaid?: boolean;
 }
 
 export interface Ended {
@@ -27,11 +29,11 @@ export interface Ended {
 export const end = (run: Run, outcome: CallOutcome, { thrown, released }: Ended = {}): void => {
   if (run.isEnded) return;
   run.isEnded = true;
-  if (run.onEnd !== undefined) {
-    run.onEnd(outcome, { ...(thrown !== undefined && { thrown }), ...(released !== undefined && { released }) });
+  if (run.parts !== undefined) {
+    run.parts.note(outcome, { ...(thrown !== undefined && { thrown }), ...(released !== undefined && { released }) });
     return;
   }
-  if (outcome === 'returned') settleCost(run.verdict, released?.value);
+  if (outcome === 'returned') settleCost(run, released?.value);
   const endedAt = performance.now();
   recordEnded(run.verdict, {
     outcome,
@@ -47,7 +49,10 @@ export const end = (run: Run, outcome: CallOutcome, { thrown, released }: Ended 
 };
 
 /** What it came to, where the price depends on the result; a price that cannot be told stays as it was reserved. */
-const settleCost = ({ request, args, held }: Verdict, result: unknown): void => {
+export const settleCost = (run: Run, result: unknown): void => {
+  if (run.isPaid === true) return;
+  run.isPaid = true;
+  const { request, args, held } = run.verdict;
   const { cost } = request.tool.shape;
   if (held.length === 0 || typeof cost !== 'function') return;
   try {

@@ -1,6 +1,6 @@
 /** Door-internal: step 6 of a call, the obligations on what goes back: masked where the flags say so, or withheld. */
 import { classify, higher } from './content/classify.ts';
-import { ItemWindow } from './content/items.ts';
+import { ItemWindow, wasRead } from './content/items.ts';
 import type { Verdict } from './judge.ts';
 import { countByType } from './model/content.ts';
 import type { Findings } from './model/content.ts';
@@ -138,7 +138,7 @@ export class StreamRelease {
 
   /** Texts were judged by the windows; everything else is judged by itself. */
   #judged(values: readonly unknown[]): readonly unknown[] {
-    return values.map((value) => (typeof value === 'string' ? value : this.aside(value)));
+    return values.map((value) => (typeof value === 'string' || wasRead(value) ? value : this.aside(value)));
   }
 
   #add(detections: readonly Detection[], classification: Classification): void {
@@ -148,4 +148,4 @@ export class StreamRelease {
 }
 
 /** Of a stream that finds something in every piece, so many are recorded. */
-const MOST_DETECTIONS = 1000;
+export const MOST_DETECTIONS = 1000;

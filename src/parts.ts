@@ -1,62 +1,88 @@
 /** Door-internal: what a result holds that works on after it was handed over. The call ends with the last part of it. */
 import { higher } from './content/classify.ts';
 import type { Ended, Run } from './ending.ts';
-import { end } from './ending.ts';
-import type { Released } from './fulfil.ts';
+import { end, settleCost } from './ending.ts';
+import { MOST_DETECTIONS, type Released } from './fulfil.ts';
+import type { Classification, Detection } from './model/decision.ts';
 import type { CallOutcome } from './model/event.ts';
 
+export interface Part {
+  readonly run: Run;
+  /** What stands in its place. */
+  readonly reader: object;
+}
+
+/**
+ * All parts of one call, those that came out of other parts as well. Holds neither a part nor the result: what nobody can
+ * reach any more must be seen to be so.
+ */
 export class Parts {
   readonly #run: Run;
-  #open = 0;
-  /** Of the result itself; until it is there, no end of a part is the last. */
-  #released: Released | undefined;
+  #open = 1;
   #outcome: CallOutcome = 'returned';
   #thrown: Ended['thrown'];
-  readonly #ended: Released[] = [];
+  #withheld: Released['withheld'];
+  #classification: Classification = 'PUBLIC';
+  readonly #detections: Detection[] = [];
 
   constructor(run: Run) {
     this.#run = run;
   }
 
-  /** A run for one part. */
-  open(): Run {
+  /** The governed one for `original`. A stream that cannot be governed, since somebody reads it, fails alone. */
+  take(drive: (run: Run) => object, original: object): Part {
     const { verdict, recordMs, runsFrom } = this.#run;
+    const run: Run = { verdict, recordMs, runsFrom, isEnded: false, parts: this };
     this.#open += 1;
-    return { verdict, recordMs, runsFrom, isEnded: false, onEnd: (outcome, ended) => this.#note(outcome, ended) };
+    try {
+      return { run, reader: drive(run) };
+    } catch (error) {
+      end(run, 'threw', { thrown: { error } });
+      if (original instanceof ReadableStream) return { run, reader: failing(error) };
+      throw error;
+    }
   }
 
-  /** No more parts come: the result is handed over. */
+  /** No more parts come of the result itself: it is handed over. */
   close(released: Released): void {
-    this.#released = released;
-    this.#finish();
+    settleCost(this.#run, released.value);
+    this.note('returned', { released });
   }
 
-  #note(outcome: CallOutcome, { thrown, released }: Ended): void {
-    this.#open -= 1;
-    if (released !== undefined) this.#ended.push(released);
+  /** The end of one. */
+  note(outcome: CallOutcome, { thrown, released }: Ended): void {
     // What went wrong first says how the call ended.
     if (this.#outcome === 'returned') {
       this.#outcome = outcome;
       this.#thrown = thrown;
     }
-    this.#finish();
+    if (released !== undefined) this.#add(released);
+    this.#open -= 1;
+    if (this.#open > 0) return;
+    const [detections, classification, withheld, found] = [
+      this.#detections,
+      this.#classification,
+      this.#withheld,
+      this.#thrown,
+    ];
+    end(this.#run, this.#outcome, {
+      released: {
+        value: undefined,
+        detections,
+        classification,
+        redactions: [],
+        ...(withheld !== undefined && { withheld }),
+      },
+      ...(found !== undefined && { thrown: found }),
+    });
   }
 
-  #finish(): void {
-    if (this.#open > 0 || this.#released === undefined) return;
-    const whole = this.#ended.reduce(both, this.#released);
-    end(this.#run, this.#outcome, { released: whole, ...(this.#thrown !== undefined && { thrown: this.#thrown }) });
+  #add({ detections, classification, withheld }: Released): void {
+    this.#detections.push(...detections.slice(0, MOST_DETECTIONS - this.#detections.length));
+    this.#classification = higher(this.#classification, classification);
+    this.#withheld ??= withheld;
   }
 }
 
-/** One record of both: the value of the first, and what was found in either. */
-const both = (first: Released, second: Released): Released => {
-  const withheld = first.withheld ?? second.withheld;
-  return {
-    value: first.value,
-    detections: [...first.detections, ...second.detections],
-    classification: higher(first.classification, second.classification),
-    redactions: first.redactions,
-    ...(withheld !== undefined && { withheld }),
-  };
-};
+const failing = (error: unknown): ReadableStream =>
+  new ReadableStream({ start: (controller) => controller.error(error) });

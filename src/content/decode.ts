@@ -138,7 +138,8 @@ const decodeBase64 = (units: Uint16Array, from: number, to: number, found: Found
   }
 };
 
-const decodeHex = (units: Uint16Array, from: number, to: number, found: Found): void => {
+/** Returns whether it was text. */
+const decodeHex = (units: Uint16Array, from: number, to: number, found: Found): boolean => {
   const count = (to - from) >> 1;
   const bytes = takeUnits(count);
   try {
@@ -152,9 +153,9 @@ const decodeHex = (units: Uint16Array, from: number, to: number, found: Found): 
         strange += 1;
         following = 0;
       }
-      if (index === SAMPLE && strange > SAMPLE * 0.1) return;
+      if (index === SAMPLE && strange > SAMPLE * 0.1) return false;
     }
-    if (strange > count * 0.1) return;
+    if (strange > count * 0.1) return false;
     handOver(
       {
         units: bytes,
@@ -165,6 +166,7 @@ const decodeHex = (units: Uint16Array, from: number, to: number, found: Found): 
       },
       found,
     );
+    return true;
   } finally {
     giveUnits();
   }
@@ -219,7 +221,9 @@ const decodeRun = (units: Uint16Array, start: number, end: number, found: Found)
   // Hexadecimal from some place on: `0x…`, a name glued in front.
   const hex = hexStart(units, start, end);
   if (end - hex >= 24) {
-    decodeHex(units, hex + ((end - hex) % 2), end, found);
+    // Something may be glued in front, or it is cut off in the middle of a byte.
+    const odd = (end - hex) % 2;
+    if (!decodeHex(units, hex + odd, end, found) && odd === 1) decodeHex(units, hex, end - 1, found);
     if (hex === start) return;
   }
   // A path or a name may be glued in front, so the run may begin at any of four phases.

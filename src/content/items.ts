@@ -14,43 +14,68 @@ const WINDOW = 256;
 const CONTEXT = 512;
 /** Longest word or open secret that is waited for; a longer one is masked as far as it goes, and its rest as it comes. */
 const LONGEST_HELD = 65_536;
+const NO_BYTES = new Uint8Array(0);
 /** From so much on, what is held is not looked at for each piece, but once a window. */
 const MUCH_HELD = 4 * WINDOW;
 /** So much of where such a secret begins, and of what stands before it, stays as context: by that its rest is recognised. */
-const OPENING = 256;
+const OPENING = 1_024;
 const BEFORE_OPENING = 64;
 
 interface Item {
   readonly text: string;
-  /** What `text` was made from, one character for each byte: pieces of bytes are cut anywhere, characters included. */
+  /** What `text` was read from. */
   readonly bytes?: Uint8Array;
-  /** Read by itself; bytes still will be, when they are given on. */
+  /** Not as UTF-8, which it is not: one character for each byte. */
+  readonly isLatin?: boolean;
+  /** Read by itself. */
   alone?: ReturnType<ContentScanner['inspect']>;
 }
 
-/** Text, as a piece of it can be told: no text in UTF-8 has a NUL. */
-const asItem = (value: unknown): Item | undefined => {
-  if (typeof value === 'string') return { text: value };
-  const bytes = bytesOf(value);
-  if (bytes === undefined || bytes.includes(0)) return undefined;
-  let text = '';
-  for (let at = 0; at < bytes.length; at += PART) text += String.fromCharCode(...bytes.subarray(at, at + PART));
-  return { text, bytes };
-};
+/** Bytes that went through a window as text: nobody need look at them again. */
+const read = new WeakSet<object>();
+export const wasRead = (value: unknown): boolean => typeof value === 'object' && value !== null && read.has(value);
+
 /** As many arguments as any engine takes. */
 const PART = 8192;
+const latinOf = (bytes: Uint8Array): string => {
+  let text = '';
+  for (let at = 0; at < bytes.length; at += PART) text += String.fromCharCode(...bytes.subarray(at, at + PART));
+  return text;
+};
+const bytesOfLatin = (text: string): Uint8Array => {
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at += 1) bytes[at] = text.charCodeAt(at);
+  return bytes;
+};
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const encoder = new TextEncoder();
+
+/** As an item, with the bytes of its own: who made them may write others into them meanwhile. */
+const itemOf = (bytes: Uint8Array): Item => {
+  try {
+    return { text: decoder.decode(bytes), bytes };
+  } catch {
+    return { text: latinOf(bytes), bytes, isLatin: true };
+  }
+};
+
+/** How many bytes at the end begin a character of UTF-8 that goes on in the next piece. */
+const unfinishedBytes = (bytes: Uint8Array): number => {
+  for (let back = 1; back <= 3 && back <= bytes.length; back += 1) {
+    const byte = bytes[bytes.length - back] as number;
+    if ((byte & 0xc0) === 0x80) continue;
+    const needed = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+    return needed > back ? back : 0;
+  }
+  return 0;
+};
 
 /** Where the pieces of a stream are bytes in another wrapping, they are handed on as plain bytes. */
 const bytesOf = (value: unknown): Uint8Array | undefined => {
   if (value instanceof Uint8Array) return value;
   if (value instanceof ArrayBuffer) return new Uint8Array(value);
   return value instanceof DataView ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : undefined;
-};
-
-const asBytes = (text: string): Uint8Array => {
-  const bytes = new Uint8Array(text.length);
-  for (let at = 0; at < text.length; at += 1) bytes[at] = text.charCodeAt(at);
-  return bytes;
 };
 
 export class ItemWindow {
@@ -61,46 +86,90 @@ export class ItemWindow {
   #opening = 0;
   #held: Item[] = [];
   #heldLength = 0;
+  /** The beginning of a character whose other bytes are in the next piece: it goes on with them. */
+  #unfinished: Uint8Array | undefined;
   /** Held text of no more characters than this is not looked at. */
-  #enough = WINDOW;
+  #enough = 0;
   /** Offset of the context in the whole text. */
   #offset = 0;
   /** Where the findings start, in the whole text, that were told of and may be seen again. */
-  readonly #reported = new Set<number>();
+  readonly #reported = new Map<string, number>();
 
   constructor(scanner: ContentScanner, found: (findings: Findings) => void) {
     this.#scanner = scanner;
     this.#found = found;
   }
 
-  /** What may be given on now; a value that is no text ends the text before it. Bytes are still to be judged by themselves. */
+  /** What may be given on now; a value that is no text ends the text before it, and is still to be judged by itself. */
   push(value: unknown): readonly unknown[] {
-    const item = asItem(value);
+    const item = this.#itemOf(value);
     if (item === undefined) return [...this.end(), value];
+    // Nothing but the beginning of a character: it is part of the next piece.
+    if (item.text === '' && this.#unfinished !== undefined) return [];
+    if (item.text === '' && this.#held.length === 0) return [this.#given(item, '')];
     this.#held.push(item);
     this.#heldLength += item.text.length;
-    if (this.#heldLength <= this.#enough) return [];
-    const given = this.#release(this.#heldLength - WINDOW);
-    this.#enough = given.length === 0 && this.#heldLength > MUCH_HELD ? this.#heldLength + WINDOW : WINDOW;
+    const window = Math.max(WINDOW, this.#scanner.reach());
+    if (item.text === '' || this.#heldLength <= Math.max(window, this.#enough)) return [];
+    const given = this.#release(this.#heldLength - window);
+    this.#enough =
+      given.length === 0 && this.#heldLength > MUCH_HELD
+        ? this.#heldLength + Math.max(WINDOW, this.#heldLength >> 2)
+        : 0;
     return given;
   }
 
   end(): readonly unknown[] {
-    const given = this.#held.length === 0 ? [] : this.#release(this.#heldLength);
-    this.#enough = WINDOW;
-    return given;
+    this.#finish();
+    this.#enough = 0;
+    return this.#held.length === 0 ? [] : this.#release(this.#heldLength);
+  }
+
+  /** Text, as a piece of it can be told: no text in UTF-8 has a NUL. */
+  #itemOf(value: unknown): Item | undefined {
+    if (typeof value === 'string') {
+      this.#finish();
+      return { text: value };
+    }
+    const piece = bytesOf(value);
+    if (piece === undefined || piece.includes(0)) return undefined;
+    const before = this.#unfinished ?? NO_BYTES;
+    const bytes = sameKind(piece, new Uint8Array(before.length + piece.length));
+    bytes.set(before);
+    bytes.set(piece, before.length);
+    const whole = bytes.length - unfinishedBytes(bytes);
+    this.#unfinished = whole === bytes.length ? undefined : bytes.slice(whole);
+    return itemOf(bytes.subarray(0, whole));
+  }
+
+  /** Nothing goes on from it: it is no character. */
+  #finish(): void {
+    if (this.#unfinished === undefined) return;
+    this.#held.push(itemOf(this.#unfinished));
+    this.#heldLength += this.#unfinished.length;
+    this.#unfinished = undefined;
+  }
+
+  /** An item as it goes on, its text being `kept` now. */
+  #given(item: Item, kept: string): unknown {
+    const { text, bytes, isLatin } = item;
+    if (bytes === undefined) return kept;
+    const out = kept === text ? bytes : sameKind(bytes, isLatin === true ? bytesOfLatin(kept) : encoder.encode(kept));
+    if (isLatin !== true) read.add(out);
+    return out;
   }
 
   /** Each finding once, although both readings may see it, and the next look sees it again. */
   #report(findings: Findings): void {
     const fresh: Finding[] = [];
-    for (const start of this.#reported) if (start < this.#offset) this.#reported.delete(start);
+    for (const [key, start] of this.#reported) if (start < this.#offset) this.#reported.delete(key);
     for (const finding of findings) {
       // Told of when its beginning was given on.
       if (finding.start < this.#opening) continue;
       const start = finding.start + this.#offset;
-      if (this.#reported.has(start)) continue;
-      this.#reported.add(start);
+      const key = `${finding.kind} ${finding.type} ${start}`;
+      if (this.#reported.has(key)) continue;
+      this.#reported.set(key, start);
       fresh.push({ ...finding, start, end: finding.end + this.#offset });
     }
     if (fresh.length > 0) this.#found(fresh);
@@ -114,16 +183,23 @@ export class ItemWindow {
     const whole = this.#scanner.inspect(text);
     const spans: Span[] = [...whole.spans];
     const findings: Finding[] = [...whole.findings];
+    const known = {
+      secret: joined(whole.findings.filter(({ kind }) => kind === 'secret')),
+      pii: joined(whole.findings.filter(({ kind }) => kind === 'pii')),
+    };
     let at = base;
     for (const item of this.#held) {
       const from = at;
       at += item.text.length;
-      // Pieces of bytes are cut anywhere, and judged by themselves later on; but what begins before one may hide its beginning.
-      if (item.bytes !== undefined && !whole.spans.some((span) => span.start < from && span.end > from)) continue;
       const alone = (item.alone ??= this.#scanner.inspect(item.text));
       if (alone.findings.length === 0) continue;
-      spans.push(...alone.spans.map((span) => ({ ...span, start: span.start + from, end: span.end + from })));
-      findings.push(...alone.findings.map((one) => ({ ...one, start: one.start + from, end: one.end + from })));
+      for (const span of alone.spans) spans.push({ ...span, start: span.start + from, end: span.end + from });
+      for (const one of alone.findings) {
+        const moved = { ...one, start: one.start + from, end: one.end + from };
+        // A part of what is known is no second one.
+        const around = matchAcross(known[one.kind], moved.start + 1);
+        if (around === undefined || around.end < moved.end) findings.push(moved);
+      }
     }
     return { spans: spans.length === whole.spans.length ? spans : resolveSpans(spans), findings };
   }
@@ -139,23 +215,34 @@ export class ItemWindow {
     for (const item of this.#held) {
       const end = at + item.text.length;
       if (end > border) break;
-      const kept = masked(text, at, end, spans);
-      if (item.bytes === undefined) out.push(kept);
-      else out.push(kept === item.text ? item.bytes : sameKind(item.bytes, asBytes(kept)));
+      out.push(this.#given(item, masked(text, at, end, spans)));
       at = end;
     }
     if (out.length === 0) return out;
     this.#held = this.#held.slice(out.length);
     this.#heldLength -= at - base;
     this.#report(findings.filter(({ start, end }) => end > base && start < at));
-    const open = findings.find(({ start, end }) => start < at && end > at);
-    const from = Math.max(0, at - CONTEXT);
-    const begins = open === undefined ? from : Math.max(0, open.start - BEFORE_OPENING);
-    const opening = open !== undefined && begins < from ? text.slice(begins, Math.min(open.start + OPENING, from)) : '';
+    this.#keepContext(
+      text,
+      at,
+      findings.find(({ start, end }) => start < at && end > at),
+    );
+    return out;
+  }
+
+  /** Of what was given on: its end, and where a match that goes on from there begins. */
+  #keepContext(text: string, at: number, open: Finding | undefined): void {
+    let from = Math.max(0, at - CONTEXT);
+    let opening = '';
+    if (open !== undefined && open.start < from) {
+      const until = Math.min(open.start + OPENING, from);
+      opening = text.slice(Math.max(0, open.start - BEFORE_OPENING), until);
+      // Whole groups of base64 are left out, and whole bytes of hexadecimal.
+      from -= (from - until) % 4;
+    }
     this.#context = opening + text.slice(from, at);
     this.#opening = opening.length;
     this.#offset += from - opening.length;
-    return out;
   }
 
   /**
@@ -171,14 +258,18 @@ export class ItemWindow {
     let border = startOfMatch(wanted);
     const floor = Math.max(base, border - LONGEST_HELD);
     let word = border;
-    while (word > floor && !/\s/u.test(text.charAt(word - 1))) word -= 1;
-    if (word > floor) border = startOfMatch(word);
+    while (word > floor && !isBreak(text, word - 1)) word -= 1;
+    const begins = word > floor || (border - word < LONGEST_HELD && isBreak(text, word - 1));
+    if (begins) border = startOfMatch(word);
     const ends: number[] = [];
     let end = base;
     for (const item of this.#held) if ((end += item.text.length) <= border) ends.push(end);
     return ends.findLast((at) => matchAcross(matches, at) === undefined) ?? base;
   }
 }
+
+/** A place before the text, or white space: not U+FEFF, which has no width, and could stand inside a word. */
+const isBreak = (text: string, at: number): boolean => at < 0 || /[^\S\uFEFF]/u.test(text.charAt(at));
 
 interface Stretch {
   readonly start: number;

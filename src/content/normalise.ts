@@ -179,33 +179,51 @@ const moved = <T extends Uint8Array | Uint16Array | Uint32Array>(old: T, made: T
 const builders: Builder[] = [];
 let depth = 0;
 
+/** `%40`, `\\u0040`, `\\x40`, `&#64;`, `&#x40;`: undone by one level where they stand for ASCII, in which everything is that we look for. */
+export const ESCAPES = 1;
+/** What only looks different: folded. */
+export const LOOK_ALIKES = 2;
+/** An escape and a look-alike that stand no further apart may be parts of one thing, or each the end of the other's. */
+const NEAR = 64;
+
 /**
- * Folds what only looks different, and undoes `%40`, `\\u0040`, `\\x40`, `&#64;`, `&#x40;` by one level, where they stand for
- * ASCII: everything we look for lives there. Both at once: a number may be disguised digit by digit, in one way and the other.
- * Hands nothing over when nothing would change.
+ * Takes disguises off, in one of these ways or in both at once: a number may be disguised digit by digit, in one and the
+ * other. Hands nothing over when nothing would change. Returns whether both stand near each other anywhere.
  */
-export const undisguise = (text: string, units: Uint16Array, found: (derived: DerivedText) => void): void => {
+export const undisguise = (
+  text: string,
+  units: Uint16Array,
+  ways: number,
+  found: (derived: DerivedText) => void,
+): boolean => {
   const derived = (builders[depth] ??= new Builder());
   derived.begin(units, text.length);
   depth += 1;
   try {
-    if (!undisguiseInto(derived, text, units)) return;
+    const isMixed = undisguiseInto(derived, text, units, ways);
+    if (derived.length === 0) return false;
     derived.units.fill(0, derived.length, derived.length + PAD);
     found(derived);
+    return isMixed;
   } finally {
     derived.end();
     depth -= 1;
   }
 };
 
-const undisguiseInto = (derived: Builder, text: string, units: Uint16Array): boolean => {
+/** Writes nothing where nothing changes. */
+const undisguiseInto = (derived: Builder, text: string, units: Uint16Array, ways: number): boolean => {
   const { length } = text;
   let kept = 0;
   let changed = false;
+  let lastEscape = -2 * NEAR;
+  let lastFold = -4 * NEAR;
+  let isMixed = false;
   for (let at = 0; at < length; at += 1) {
     const unit = units[at] as number;
     // % \ &
     if (unit < 0x80 && unit !== 37 && unit !== 92 && unit !== 38) continue;
+    if ((ways & (unit < 0x80 ? ESCAPES : LOOK_ALIKES)) === 0) continue;
     consumed = 1;
     const code = unit < 0x80 ? escapeAt(text, units, at) : foldAt(text, units, at);
     const from = at;
@@ -218,9 +236,13 @@ const undisguiseInto = (derived: Builder, text: string, units: Uint16Array): boo
         derived.add(longerForm.charCodeAt(index), from, consumed);
     changed = true;
     kept = at + 1;
+    if (unit >= 0x80) lastFold = from;
+    // A line break or a quotation mark in a quoted text is nobody's disguise.
+    else if (unit !== 92 || CONTROLS[units[at] as number] === 0) lastEscape = from;
+    isMixed ||= Math.abs(lastFold - lastEscape) < NEAR;
   }
   if (changed) derived.copy(units, kept, length);
-  return changed;
+  return isMixed;
 };
 
 /** How many units the last that was looked at takes. */
@@ -272,12 +294,12 @@ const CONTROLS = new Uint8Array(128);
 for (const [letter, code] of Object.entries({ n: 10, t: 9, r: 13, '"': 34, "'": 39, '/': 47 }))
   CONTROLS[letter.charCodeAt(0)] = code;
 
-/** The code that the escape at `at` stands for, as ASCII. */
 const taken = (length: number, code: number): number => {
   if (code >= 0) consumed = length;
   return code;
 };
 
+/** The code that the escape at `at` stands for, as ASCII. */
 const escapeAt = (text: string, units: Uint16Array, at: number): number => {
   const first = units[at];
   if (first === 37) return taken(3, byteAt(units, at + 1));

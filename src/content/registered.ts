@@ -59,8 +59,11 @@ export class SecretRegistry {
   readonly #known = new Uint8Array(1 << TABLE_BITS);
   readonly #bySlot = new Map<number, string[]>();
 
-  get size(): number {
-    return this.#secrets.size;
+  #longest = 0;
+
+  /** Characters of the longest form of any. */
+  get longest(): number {
+    return this.#longest;
   }
 
   /** Throws for a value too short to be told from ordinary words. Registering twice is harmless. */
@@ -73,6 +76,7 @@ export class SecretRegistry {
     if (this.#secrets.has(secret)) return;
     this.#secrets.add(secret);
     for (const form of formsOf(secret)) {
+      this.#longest = Math.max(this.#longest, form.length);
       const slot = slotOf(windowOf(form.charCodeAt(0), form.charCodeAt(1), form.charCodeAt(2), form.charCodeAt(3)));
       this.#known[slot] = 1;
       const forms = this.#bySlot.get(slot);

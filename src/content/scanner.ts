@@ -55,6 +55,8 @@ export interface ContentScanner {
   /** The copy for the journal: everything found is masked, also what a flag only reports or blocks. */
   record(value: unknown): Transformed;
   transformText(text: string, label?: string): { readonly text: string; readonly findings: Findings };
+  /** For streams: how many characters the longest of the secrets has that were registered. */
+  reach(): number;
   /** For streams: the spans that `transform` would replace, and all that was found. */
   inspect(text: string): { readonly spans: readonly Span[]; readonly findings: Findings };
 }
@@ -82,12 +84,13 @@ const registriesFor = (secrets: readonly string[] | undefined): readonly SecretR
 
 export const createContentScanner = (options: ContentScannerOptions = {}): ContentScanner => {
   const { pii = 'off', secrets = 'redact', detectors = [], names = false, addresses = false } = options;
+  const registries = registriesFor(options.registeredSecrets);
   const text = new TextScanner({
     secrets: true,
     pii: pii !== 'off',
     names,
     addresses,
-    registries: registriesFor(options.registeredSecrets),
+    registries,
     detectors: detectors.filter(({ kind = 'pii' }) => kind === 'secret' || pii !== 'off'),
     phoneCheck: options.phoneCheck,
     apart: secrets !== 'redact' && pii === 'mask',
@@ -113,6 +116,7 @@ export const createContentScanner = (options: ContentScannerOptions = {}): Conte
       const spans = text.scan(content, label);
       return { text: replaceSpans(content, resolveSpans(spansOf(spans, replaced))), findings: findingsOf(spans) };
     },
+    reach: () => registries.reduce((longest, registry) => Math.max(longest, registry.longest), 0),
     inspect: (content) => {
       const spans = text.scan(content);
       return { spans: resolveSpans(spansOf(spans, replaced)), findings: findingsOf(spans) };

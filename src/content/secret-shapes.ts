@@ -25,6 +25,8 @@ const bounded = (units: Uint16Array, start: number, end: number, alphabet = ALNU
   (start === 0 || (kind(units, start - 1) & alphabet) === 0) && (kind(units, end) & alphabet) === 0;
 
 const KEY_HEADER = /-----BEGIN[ A-Z0-9_-]{0,80}PRIVATE KEY(?: BLOCK)?-----/iuy;
+/** What OpenPGP (RFC 9580, 6.2.2) and older PEM write before the key: any text, which ends the body where it is not known. */
+const ARMOR = /(?:\r?\n[A-Za-z-]{1,40}: [^\r\n]{0,200}){1,8}/uy;
 /** Shortest body that can be a key: an Ed25519 key in PKCS#8 is 64 characters of base64. */
 const SHORTEST_KEY = 60;
 
@@ -35,7 +37,8 @@ export const matchKeyBlock = (view: TextView, start: number): void => {
   KEY_HEADER.lastIndex = start;
   const header = KEY_HEADER.exec(text);
   if (header === null) return;
-  const from = start + header[0].length;
+  ARMOR.lastIndex = start + header[0].length;
+  const from = ARMOR.test(text) ? ARMOR.lastIndex : start + header[0].length;
   const marker = view.indexOf('-----END', from);
   const next = view.indexOf('-----BEGIN', from);
   const whole = marker !== -1 && (next === -1 || marker < next);

@@ -24,6 +24,11 @@ const DEEPEST = 1_000;
 
 const escapePointer = (key: string): string => key.replaceAll('~', '~0').replaceAll('/', '~1');
 
+/** What is being rebuilt, while it is: met again, it stands in a cycle. */
+const UNDER_WAY = Symbol('under way');
+/** Cycles are known after one walk; objects that show others each time are not worth more. */
+const MOST_WALKS = 3;
+
 /** Names under which objects carry the name of what is in `value`: `{name: 'API_TOKEN', value: '…'}`. */
 const NAMING = ['name', 'key', 'variable', 'header', 'field', 'id', 'label'] as const;
 
@@ -31,9 +36,12 @@ export class ValueWalk {
   readonly #text: TextScanner;
   readonly #options: WalkOptions;
   readonly #exempt: ReadonlySet<string> | undefined;
-  readonly #findings: Finding[] = [];
+  #findings: Finding[] = [];
   /** Made when there is an object to see twice. */
   #seen: Map<object, unknown> | undefined;
+  #seenInClass: Map<object, unknown> | undefined;
+  /** Objects that lead back to themselves, and the copy of each, which is there before what it holds. */
+  #cycles: Map<object, object | undefined> | undefined;
   readonly #path: (string | number)[] = [];
   /** The path as findings may say it: a member name that is itself a secret is masked there. */
   readonly #shown: (string | number)[] = [];
@@ -50,12 +58,20 @@ export class ValueWalk {
 
   run(value: unknown): Transformed {
     if (this.#exempt?.has('') === true) this.#exemptDepth += 1;
-    const result = this.#value(value, '');
-    return {
-      value: result,
-      findings: this.#findings.length === 0 ? NO_FINDINGS : this.#findings,
-      changed: result !== value,
-    };
+    for (let walks = 0; walks < MOST_WALKS; walks += 1) {
+      const known = this.#cycles?.size;
+      const result = this.#value(value, '');
+      // What leads back led to the object as it was: where something changed, once more, with copies that are there first.
+      if (result === value || this.#cycles?.size === known) {
+        const findings = this.#findings.length === 0 ? NO_FINDINGS : this.#findings;
+        return { value: result, findings, changed: result !== value };
+      }
+      this.#seen = undefined;
+      this.#seenInClass = undefined;
+      this.#findings = [];
+      for (const met of this.#cycles?.keys() ?? []) this.#cycles?.set(met, shellOf(met));
+    }
+    throw new RangeError('Expected a value that shows the same objects each time it is read');
   }
 
   #pointer(path: readonly (string | number)[] = this.#path): string {
@@ -101,13 +117,28 @@ export class ValueWalk {
   #object(value: object, label: string): unknown {
     const live = this.#live(value);
     if (live !== undefined) return live;
-    const seen = (this.#seen ??= new Map());
-    if (seen.has(value)) return seen.get(value);
+    const seen = this.#insideClass ? (this.#seenInClass ??= new Map()) : (this.#seen ??= new Map());
+    const known = seen.get(value);
+    if (known === UNDER_WAY) return this.#cycle(value);
+    if (known !== undefined) return known;
     if (this.#path.length > DEEPEST) throw new RangeError(`Expected a value at most ${DEEPEST} levels deep`);
-    seen.set(value, value);
-    const result = this.#rebuilt(value, label);
-    if (result !== value) seen.set(value, result);
+    seen.set(value, UNDER_WAY);
+    let result = this.#rebuilt(value, label);
+    if (this.#cycles !== undefined) result = this.#closed(value, result);
+    seen.set(value, result);
     return result;
+  }
+
+  #closed(value: object, rebuilt: unknown): unknown {
+    const shell = this.#cycles?.get(value);
+    return shell === undefined || typeof rebuilt !== 'object' ? rebuilt : filled(shell, rebuilt as object);
+  }
+
+  #cycle(value: object): object {
+    const cycles = (this.#cycles ??= new Map());
+    const shell = cycles.get(value);
+    if (shell === undefined) cycles.set(value, undefined);
+    return shell ?? value;
   }
 
   #rebuilt(value: object, label: string): unknown {
@@ -115,8 +146,7 @@ export class ValueWalk {
     if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) return this.#buffer(value, label);
     if (ArrayBuffer.isView(value)) return this.#view(value, label);
     if (value instanceof Error) return this.#error(value);
-    if (value instanceof Map) return this.#map(value);
-    if (value instanceof Set) return this.#set(value, label);
+    if (value instanceof Map || value instanceof Set) return this.#collection(value, label);
     if (value instanceof URL) {
       const text = value.toString();
       const masked = this.#string(text, label);
@@ -126,14 +156,31 @@ export class ValueWalk {
     // Node loads `Headers`, and much with it, when it is first named.
     if (tagOf(value) === 'Headers' && value instanceof Headers)
       return this.#pairs(value, (pairs) => new Headers(pairs));
-    if (!this.#insideClass && !isPlain(value)) return this.#ofClass(value, label);
-    return this.#asJson(value, label) ?? this.#record(value);
+    if (this.#insideClass || isPlain(value)) return this.#asJson(value, label) ?? this.#record(value);
+    return this.#ofClass(value, label);
+  }
+
+  #collection(value: ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>, label: string): unknown {
+    return value instanceof Map
+      ? this.#within(value, Map.prototype, () => this.#map(value))
+      : this.#within(value, Set.prototype, () => this.#set(value, label));
   }
 
   #ofClass(value: object, label: string): unknown {
+    if (Object.prototype.toString.call(value) === '[object String]') {
+      const text = String(value);
+      const masked = this.#string(text, label);
+      return masked === text ? value : masked;
+    }
+    return this.#within(value, undefined, () => this.#asJson(value, label) ?? this.#record(value));
+  }
+
+  /** As inside of a class, unless `value` is of the very class `own`. */
+  #within(value: object, own: object | undefined, visit: () => unknown): unknown {
+    if (this.#insideClass || Object.getPrototypeOf(value) === own) return visit();
     this.#insideClass = true;
     try {
-      return this.#asJson(value, label) ?? this.#record(value);
+      return visit();
     } finally {
       this.#insideClass = false;
     }
@@ -157,9 +204,11 @@ export class ValueWalk {
     const json: unknown = Reflect.apply(toJSON, value, ['']);
     // Asked once, as JSON.stringify does.
     if (json === value) return undefined;
-    let masked: unknown;
-    if (Array.isArray(json)) masked = this.#array(json, label);
-    else masked = typeof json === 'object' && json !== null ? this.#record(json) : this.#primitive(json, label);
+    // Only for what has to be masked: a promise in it is no reason to be its JSON.
+    const masked = this.#within(value, undefined, () => {
+      if (Array.isArray(json)) return this.#array(json, label);
+      return typeof json === 'object' && json !== null ? this.#record(json) : this.#primitive(json, label);
+    });
     return masked === json ? undefined : masked;
   }
 
@@ -189,9 +238,18 @@ export class ValueWalk {
       const item = list[index];
       if (item === null || item === undefined || typeof item === 'boolean') continue;
       const masked = this.#step(index, () => this.#value(item, optionBefore(list, index) || label));
-      if (masked !== item) (copy ??= [...list])[index] = masked;
+      if (masked !== item) (copy ??= list.slice())[index] = masked;
     }
-    return copy ?? list;
+    return Object.hasOwn(list, 'input') ? this.#match(list as RegExpMatchArray, copy) : (copy ?? list);
+  }
+
+  /** What a regular expression found carries the whole text that it was found in. */
+  #match(list: RegExpMatchArray, copy: unknown[] | undefined): unknown {
+    const { index, input, groups } = list;
+    const text = this.#step('input', () => this.#value(input, ''));
+    const named = this.#step('groups', () => this.#value(groups, ''));
+    if (copy === undefined && text === input && named === groups) return list;
+    return Object.assign(copy ?? list.slice(), { index, input: text, groups: named });
   }
 
   /** Own enumerable members, their names as well; a prototype is kept. Getters are read once, as any reader would. */
@@ -208,7 +266,9 @@ export class ValueWalk {
         item === null || item === undefined || typeof item === 'boolean'
           ? item
           : this.#step(name, () => this.#value(item, name === 'value' && naming !== undefined ? naming : name), shown);
-      if (copy === undefined && (masked !== item || maskedName !== name)) copy = copyOf(record, names.slice(0, index));
+      if (copy === undefined && (masked !== item || maskedName !== name)) {
+        copy = this.#copyOf(record, names.slice(0, index));
+      }
       if (copy === undefined) continue;
       renamed ||= maskedName !== name;
       const target = maskedName === name ? name : freeName(maskedName, copy, record, (taken ??= new Map()));
@@ -216,6 +276,23 @@ export class ValueWalk {
     }
     if (renamed) this.#options.changed?.(this.#pointer(), copy);
     return copy ?? record;
+  }
+
+  /** With what names do not show, and the members of `names`: what a getter gave once it may not give again. */
+  #copyOf(record: object, names: readonly string[]): Record<string, unknown> {
+    const copy = Object.create(Object.getPrototypeOf(record) as object | null) as Record<string, unknown>;
+    for (const name of names) {
+      const given = Object.getOwnPropertyDescriptor(record, name);
+      const shown: unknown =
+        given?.get === undefined ? given?.value : this.#step(name, () => this.#value(Reflect.get(record, name), name));
+      Object.defineProperty(copy, name, { value: shown, enumerable: true, writable: true, configurable: true });
+    }
+    for (const key of Reflect.ownKeys(record)) {
+      const descriptor = Reflect.getOwnPropertyDescriptor(record, key);
+      if (descriptor !== undefined && (typeof key === 'symbol' || descriptor.enumerable !== true))
+        Object.defineProperty(copy, key, { ...descriptor, configurable: true });
+    }
+    return copy;
   }
 
   /** A member name as it should become, and as findings may show it. */
@@ -267,8 +344,7 @@ export class ValueWalk {
       if (masked !== item) changes.set(name, masked);
     }
     if (changes.size === 0) return error;
-    // A native error under the same class: what tells errors by their make (`isError`, structured clones) goes on working.
-    const copy = Object.setPrototypeOf(new Error(''), Object.getPrototypeOf(error) as object | null) as Error;
+    const copy = shellOf(error);
     Object.defineProperties(copy, Object.getOwnPropertyDescriptors(error));
     for (const [name, value] of changes) {
       Object.defineProperty(copy, name, {
@@ -348,15 +424,21 @@ const textOf = (bytes: Uint8Array): string | undefined => {
   }
 };
 
-const copyOf = (record: object, names: readonly string[]): Record<string, unknown> => {
-  const copy = Object.create(Object.getPrototypeOf(record) as object | null) as Record<string, unknown>;
-  for (const name of names) {
-    Object.defineProperty(copy, name, {
-      value: (record as Readonly<Record<string, unknown>>)[name],
-      enumerable: true,
-      writable: true,
-      configurable: true,
-    });
-  }
-  return copy;
+/** An empty one of the same kind. */
+const shellOf = (value: object): object => {
+  if (Array.isArray(value)) return [];
+  if (value instanceof Map) return new Map();
+  if (value instanceof Set) return new Set();
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  // A native error under the same class: what tells errors by their make (`isError`, structured clones) goes on working.
+  return value instanceof Error
+    ? (Object.setPrototypeOf(new Error(''), prototype) as Error)
+    : (Object.create(prototype) as object);
+};
+
+/** `shell` with all that `whole` has. */
+const filled = (shell: object, whole: object): object => {
+  if (shell instanceof Map && whole instanceof Map) for (const [key, value] of whole) shell.set(key, value);
+  else if (shell instanceof Set && whole instanceof Set) for (const value of whole) shell.add(value);
+  return Object.defineProperties(shell, Object.getOwnPropertyDescriptors(whole));
 };

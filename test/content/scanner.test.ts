@@ -184,19 +184,125 @@ describe('what an object keeps to itself', () => {
   });
 });
 
-test('cycles end, and shared values are masked everywhere', () => {
-  const shared = { mail: 'bob@example.com' };
-  const loop: Record<string, unknown> = { one: shared, two: shared };
-  loop['self'] = loop;
-  const result = masked(loop) as Record<string, unknown>;
-  expect(result['one']).toEqual({ mail: '[MASKED_EMAIL]' });
-  expect(result['two']).toEqual({ mail: '[MASKED_EMAIL]' });
+describe('what leads back to itself', () => {
+  const MAIL = 'bob@example.com';
+
+  test('is masked wherever it is met, and stays the shape it is', () => {
+    const shared = { mail: MAIL };
+    const loop: Record<string, unknown> = { one: shared, two: shared, kids: [{ parent: undefined as unknown }] };
+    loop['self'] = loop;
+    (loop['kids'] as { parent: unknown }[])[0] = { parent: loop };
+    const result = masked(loop) as { one: object; two: object; self: object; kids: { parent: object }[] };
+    expect(result.one).toEqual({ mail: '[MASKED_EMAIL]' });
+    expect(result.two).toBe(result.one);
+    expect(result.self).toBe(result);
+    expect(result.kids[0]?.parent).toBe(result);
+  });
+
+  test('as a list, a map, a set, an error, an object of a class', () => {
+    const list: unknown[] = [MAIL];
+    list.push(list);
+    const one = masked(list) as unknown[];
+    expect([one[0], one[1] === one]).toEqual(['[MASKED_EMAIL]', true]);
+
+    const map = new Map<string, unknown>([['mail', MAIL]]);
+    map.set('self', map);
+    const two = masked(map) as typeof map;
+    expect([two.get('mail'), two.get('self') === two]).toEqual(['[MASKED_EMAIL]', true]);
+
+    const set = new Set<unknown>([MAIL]);
+    set.add(set);
+    const three = masked(set) as typeof set;
+    expect([three.has('[MASKED_EMAIL]'), three.has(three), three.size]).toEqual([true, true, 2]);
+
+    const request = { answer: {} as Record<string, unknown>, by: MAIL };
+    request.answer['request'] = request;
+    const error = Object.assign(new TypeError(`no ${MAIL}`), { request });
+    Object.assign(error, { self: error });
+    const four = masked(error) as typeof error & { self: unknown };
+    expect(four).toBeInstanceOf(TypeError);
+    expect([four.message, four.self === four]).toEqual(['no [MASKED_EMAIL]', true]);
+    expect((four.request.answer['request'] as typeof request).by).toBe('[MASKED_EMAIL]');
+
+    class Node {
+      mail = MAIL;
+      next: Node = this;
+    }
+    const five = masked(new Node()) as Node;
+    expect(five).toBeInstanceOf(Node);
+    expect([five.mail, five.next === five]).toEqual(['[MASKED_EMAIL]', true]);
+  });
+
+  test('is told of once, and left as it is where nothing is found', () => {
+    const loop: Record<string, unknown> = { mail: MAIL };
+    loop['self'] = loop;
+    expect(both.scan(loop)).toMatchObject([{ type: 'EMAIL', pointer: '/mail' }]);
+    expect(both.transform(loop).findings).toHaveLength(1);
+    const plain: Record<string, unknown> = { mail: 'none' };
+    plain['self'] = plain;
+    expect(masked(plain)).toBe(plain);
+  });
+});
+
+describe('what stands beside the members that names show', () => {
+  test('a match of a regular expression carries the whole text', () => {
+    const found = /mail (?<who>\S+)/u.exec('the mail bob@example.com is his, and ann@example.com is hers');
+    const result = masked(found) as RegExpExecArray;
+    expect([result.input, result[0], result.index]).toEqual([
+      'the mail [MASKED_EMAIL] is his, and [MASKED_EMAIL] is hers',
+      'mail [MASKED_EMAIL]',
+      4,
+    ]);
+    expect(result.groups).toEqual({ who: '[MASKED_EMAIL]' });
+    const harmless = /a/u.exec('a b');
+    expect(masked(harmless)).toBe(harmless);
+  });
+
+  test('a text in an object', () => {
+    // oxlint-disable-next-line no-new-wrappers
+    expect(masked(new String('to bob@example.com'))).toBe('to [MASKED_EMAIL]');
+  });
+
+  test('a getter that gives something else the second time', () => {
+    let times = 0;
+    const sly = {
+      get first() {
+        times += 1;
+        return times === 1 ? 'none' : 'bob@example.com';
+      },
+      second: 'ann@example.com',
+    };
+    expect(masked(sly)).toEqual({ first: '[MASKED_EMAIL]', second: '[MASKED_EMAIL]' });
+  });
+
+  test('symbols, hidden members and holes are kept', () => {
+    const mark = Symbol('mark');
+    const given = Object.defineProperty({ [mark]: 1, mail: 'bob@example.com' }, 'hidden', { value: 2 });
+    const result = masked(given) as Record<PropertyKey, unknown>;
+    expect([result['mail'], result[mark], result['hidden']]).toEqual(['[MASKED_EMAIL]', 1, 2]);
+    expect(Object.keys(result)).toEqual(['mail']);
+    const sparse = ['bob@example.com'];
+    sparse[3] = 'none';
+    expect(1 in (masked(sparse) as string[])).toBe(false);
+  });
+});
+
+test('one disguise that is glued to another hides neither', () => {
+  const wide = (text: string): string =>
+    Array.from(text, (c) => String.fromCharCode(c.charCodeAt(0) + 0xfee0)).join('');
+  for (const [text, expected] of [
+    [`see ${wide('AKIAZZ7F3JQ2LMNOPQR4')}\\x41 ok`, 'see [REDACTED]\\x41 ok'],
+    [`see ${wide('4012888888881881')}%31 ok`, 'see [MASKED_CREDIT_CARD]%31 ok'],
+    [`see %41KIAZZ7F3JQ2LMNOPQR4${wide('A')} ok`, `see [REDACTED]${wide('A')} ok`],
+    ['p\u0430ssword=Zx9%26k2Lq%22w8Vt0b', 'p\u0430ssword=[REDACTED]'],
+  ] as const)
+    expect(both.transformText(text).text).toBe(expected);
 });
 
 test('digits in circles are digits; signs before the items of a list, fractions, units and sentences stand apart', () => {
   const scanner = createContentScanner({ pii: 'mask' });
-  expect(scanner.transformText('ssn ④⑥⓪-⑧⑨-⑨⑧④⑦ ok').text).toBe('ssn [MASKED_SSN] ok');
-  expect(scanner.transformText('ⓟⓐssword=hunter22x ok').text).toBe('ⓟⓐssword=[REDACTED] ok');
+  expect(both.transformText('ssn ④⑥⓪-⑧⑨-⑨⑧④⑦ ok').text).toBe('ssn [MASKED_SSN] ok');
+  expect(both.transformText('ⓟⓐssword=hunter22x ok').text).toBe('ⓟⓐssword=[REDACTED] ok');
   for (const sign of ['⑴', '⒇', '⒜', '½', '㎯', 'ﷺ'])
     expect(scanner.transformText(`${sign}460-89-9847 ${sign}`).text).toBe(`${sign}[MASKED_SSN] ${sign}`);
   expect(scanner.transformText('from ⒑⒋⒉1 ok').text).toBe('from [MASKED_IP_ADDRESS] ok');
