@@ -8,8 +8,8 @@ import { driveAsyncGenerator, driveGenerator, endWhenDropped } from './drive.ts'
 import { driveIterable, hasAsyncIterator } from './drive-iterable.ts';
 import { driveNode, isNodeStream } from './drive-node.ts';
 import { driveResponse, driveWeb } from './drive-web.ts';
-import type { Run } from './ending.ts';
-import { CANCELLED, end, fail, handOver, reasonOf, settledOrCancelled } from './ending.ts';
+import type { Looked, Run } from './ending.ts';
+import { CANCELLED, end, endWith, fail, handOver, reasonOf, settledOrCancelled } from './ending.ts';
 import { release } from './fulfil.ts';
 import { Parts, type Part } from './parts.ts';
 
@@ -59,6 +59,12 @@ const PLAIN = '[object Object]';
 
 /** Steps 6 and 7. */
 const finish = (run: Run, result: unknown): unknown => {
+  const looked = look(run, result);
+  endWith(run, 'returned', looked);
+  return handOver(run, looked.released);
+};
+
+export const look = (run: Run, result: unknown): Looked => {
   let parts = run.parts;
   const taken: Part[] = [];
   const released = release(run.verdict, result, (value) => {
@@ -69,9 +75,7 @@ const finish = (run: Run, result: unknown): unknown => {
     return part.reader;
   });
   if (released.withheld !== undefined) for (const part of taken) letGo(part);
-  if (parts === undefined || parts === run.parts) end(run, 'returned', { released });
-  else parts.close(released);
-  return handOver(run, released);
+  return parts === undefined || parts === run.parts ? { released } : { released, parts };
 };
 
 const driveLater =

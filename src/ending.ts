@@ -1,6 +1,5 @@
 /** Door-internal: how a call ends: once, whatever its body does, and what goes back to the caller with it. */
 import { higher } from './content/classify.ts';
-import { release } from './fulfil.ts';
 import type { Released, StreamRelease } from './fulfil.ts';
 import type { Verdict } from './judge.ts';
 import { PolicyBlockError, RedactionApplied } from './model/errors.ts';
@@ -18,7 +17,15 @@ export interface Run {
   isEnded: boolean;
   /** Of a part of a result: what its end belongs to, which is not yet the call's. */
   readonly parts?: Parts;
+  /** Looks through what goes back; what cannot be read yet is governed where it stands. */
+  readonly look: (run: Run, value: unknown) => Looked;
   isPaid?: boolean;
+}
+
+export interface Looked {
+  readonly released: Released;
+  /** What the end of the call has to wait for. */
+  readonly parts?: Parts;
 }
 
 export interface Ended {
@@ -116,10 +123,23 @@ export const handOver = ({ verdict }: Run, released: Released): unknown => {
   return released.value;
 };
 
+/** Now, or with the last of its parts. */
+export const endWith = (
+  run: Run,
+  outcome: CallOutcome,
+  { released, parts }: Looked,
+  thrown?: Ended['thrown'],
+): void => {
+  const ended = { released, ...(thrown !== undefined && { thrown }) };
+  if (parts === undefined) end(run, outcome, ended);
+  else parts.close(outcome, ended);
+};
+
 /** What the body threw goes back masked like a result; where that is withheld, the block goes back in its place. */
 export const fail = (run: Run, error: unknown): never => {
-  const released = release(run.verdict, error);
-  end(run, 'threw', { thrown: { error }, released });
+  const looked = run.look(run, error);
+  const { released } = looked;
+  endWith(run, 'threw', looked, { error });
   if (released.withheld !== undefined) handOver(run, released);
   throw released.value;
 };
@@ -135,13 +155,13 @@ export const passOn = (run: Run, stream: StreamRelease, values: readonly unknown
 
 /** The value that a generator returns, recorded with what was found in all that it yielded. */
 export const finishStream = (run: Run, stream: StreamRelease, result: unknown): unknown => {
-  const last = release(run.verdict, result);
+  const { released: last, parts } = run.look(run, result);
   const { detections, classification } = stream.released;
   const released: Released = {
     ...last,
     detections: [...detections, ...last.detections],
     classification: higher(classification, last.classification),
   };
-  end(run, 'returned', { released });
+  endWith(run, 'returned', { released, ...(parts !== undefined && { parts }) });
   return handOver(run, released);
 };

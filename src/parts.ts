@@ -31,8 +31,8 @@ export class Parts {
 
   /** The governed one for `original`. A stream that cannot be governed, since somebody reads it, fails alone. */
   take(drive: (run: Run) => object, original: object): Part {
-    const { verdict, recordMs, runsFrom } = this.#run;
-    const run: Run = { verdict, recordMs, runsFrom, isEnded: false, parts: this };
+    const { verdict, recordMs, runsFrom, look } = this.#run;
+    const run: Run = { verdict, recordMs, runsFrom, look, isEnded: false, parts: this };
     this.#open += 1;
     try {
       return { run, reader: drive(run) };
@@ -43,10 +43,10 @@ export class Parts {
     }
   }
 
-  /** No more parts come of the result itself: it is handed over. */
-  close(released: Released): void {
-    settleCost(this.#run, released.value);
-    this.note('returned', { released });
+  /** No more parts come of the result itself, or of what was thrown: it is handed over. */
+  close(outcome: CallOutcome, ended: Ended): void {
+    if (outcome === 'returned') settleCost(this.#run, ended.released?.value);
+    this.note(outcome, ended);
   }
 
   /** The end of one. */

@@ -5,7 +5,7 @@
 import { isNesting, withParentCall } from './call-context.ts';
 import type { GovernedTool, Request } from './call.ts';
 import { openRequest, validate } from './call.ts';
-import { dispatch, finishLater } from './dispatch.ts';
+import { dispatch, finishLater, look } from './dispatch.ts';
 import { driveAsyncGenerator, driveGenerator } from './drive.ts';
 import { end, fail, reasonOf } from './ending.ts';
 import type { Run } from './ending.ts';
@@ -57,7 +57,7 @@ const admit = (verdict: Verdict, durable: boolean): Run => {
     recordEnded(verdict, { outcome: 'denied', endedAt: now, steps: [{ step: 'record', duration_ms: recordMs }] });
     throw denial(verdict);
   }
-  return { verdict, recordMs, runsFrom: now, isEnded: false };
+  return { verdict, recordMs, runsFrom: now, look, isEnded: false };
 };
 
 const startBody = ({ request, args, decision }: Verdict): unknown => {

@@ -1,7 +1,10 @@
 /** Streams and promises inside of a result: governed where they stand, and the call ends with the last of them. */
 import { Readable } from 'node:stream';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { govern, openMemoryJournal, PolicyBlockError } from '../src/index.ts';
+import { z } from 'zod';
+import { defineTool, govern, openMemoryJournal, PolicyBlockError } from '../src/index.ts';
 
 const SECRET = ['ghp', 'a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8'].join('_');
 
@@ -155,4 +158,194 @@ test('the allowed twin: objects of classes stay as they are, and so does all tha
   expect(result).toBe(whole);
   expect(result.client.pending).toBe(client.pending);
   expect(ends()).toMatchObject([{ outcome: 'returned' }]);
+});
+
+describe('a part that nobody reads', () => {
+  const collect = async (): Promise<void> => {
+    setFlagsFromString('--expose-gc');
+    const gc = runInNewContext('gc') as () => void;
+    for (let round = 0; round < 4; round += 1) {
+      gc();
+      await turn();
+      await turn();
+    }
+  };
+
+  test.each(Object.entries(makes))('%s: ends its call when it is dropped', async (_, make) => {
+    const body = governed(() => ({ part: make() }));
+    for (let call = 0; call < 20; call += 1) body();
+    await collect();
+    expect(ends().length).toBeGreaterThan(15);
+  });
+
+  test('a result is not kept for what has come of its promise', async () => {
+    const kept: WeakRef<object>[] = [];
+    const body = governed(() => ({ rows: ['a'.repeat(1_000)], more: Promise.resolve(1) }));
+    for (let call = 0; call < 20; call += 1) {
+      const result = body();
+      kept.push(new WeakRef(result));
+      await result.more;
+    }
+    await collect();
+    expect(ends()).toHaveLength(20);
+    expect(kept.filter((each) => each.deref() !== undefined).length).toBeLessThan(5);
+  });
+
+  test('is let go of where the result is withheld', async () => {
+    const gone: string[] = [];
+    const stream = new ReadableStream({ pull: () => undefined, cancel: () => void gone.push('web') });
+    const node = new Readable({
+      read: () => undefined,
+      destroy: (error, done) => {
+        gone.push('node');
+        done(error);
+      },
+    });
+    const answer = new Response(new ReadableStream({ pull: () => undefined, cancel: () => void gone.push('answer') }));
+    const body = governed(() => ({ stream, node, answer, text: SECRET }), { flags: 'secrets=block' });
+    expect(body).toThrow(PolicyBlockError);
+    await turn();
+    await turn();
+    expect(gone.toSorted()).toEqual(['answer', 'node', 'web']);
+    expect(ends()).toMatchObject([{ blocked: true }]);
+  });
+
+  test('a node stream that fails ends no process', async () => {
+    const control = new AbortController();
+    const failed = governed(() => {
+      const stream = Readable.from(texts());
+      stream.on('error', () => undefined);
+      control.signal.addEventListener('abort', () => stream.destroy(new Error(`late ${SECRET}`)));
+      return { stream };
+    })();
+    control.abort();
+    await turn();
+    await turn();
+    expect(failed.stream.errored?.message).toBe('late [REDACTED]');
+    expect(ends()).toMatchObject([{ outcome: 'threw' }]);
+  });
+});
+
+test('a stream stays its maker’s until it is read', async () => {
+  const stream = ReadableStream.from(texts());
+  const { stop } = governed(() => ({ stream, stop: () => stream.cancel() }))();
+  await stop();
+  const taken = ReadableStream.from(texts());
+  const body = governed(() => ({ taken, text: 'whole' }));
+  const [first, second] = [body(), body()];
+  expect(await textOf(first.taken)).toContain('[REDACTED]');
+  expect(second.text).toBe('whole');
+  await expect(textOf(second.taken)).rejects.toThrow(/locked/u);
+  const locked = ReadableStream.from(texts());
+  locked.getReader();
+  const third = governed(() => ({ locked, text: 'whole' }))();
+  expect(third.text).toBe('whole');
+  await expect(textOf(third.locked)).rejects.toThrow(/locked/u);
+});
+
+test('what a class and its result share is governed in the result alone', async () => {
+  class Client {
+    readonly #own = 7;
+    readonly shared: object;
+    constructor(shared: object) {
+      this.shared = shared;
+    }
+    own(): number {
+      return this.#own;
+    }
+  }
+  const shared = { part: Promise.resolve(SECRET) };
+  const client = new Client(shared);
+  const before = governed(() => ({ client, shared }))();
+  expect(await before.shared.part).toBe('[REDACTED]');
+  const after = governed(() => ({ shared, client }))();
+  expect(await after.shared.part).toBe('[REDACTED]');
+  for (const result of [before, after]) expect([result.client, result.client.own()]).toEqual([client, 7]);
+});
+
+test('an object keeps what it is for more than its members', () => {
+  const disposable = { done: Promise.resolve(1), [Symbol.asyncDispose]: async () => undefined };
+  expect(governed(() => disposable)()[Symbol.asyncDispose]).toBe(disposable[Symbol.asyncDispose]);
+  const said = { keep: 1, toJSON: () => ({ part: Promise.resolve(1) }) };
+  expect(governed(() => ({ said }))().said).toBe(said);
+});
+
+test('a promise in a promise, four thousand times', async () => {
+  interface Link {
+    next?: Promise<Link>;
+  }
+  const first: Link = {};
+  let last = first;
+  for (let link = 0; link < 4_000; link += 1) {
+    const next: Link = {};
+    last.next = Promise.resolve(next);
+    last = next;
+  }
+  let links = 0;
+  for (let at: Link | undefined = governed(() => first)(); at?.next !== undefined; at = await at.next) links += 1;
+  expect(links).toBe(4_000);
+  await turn();
+  expect(ends()).toHaveLength(1);
+});
+
+test('the price of a result is asked for once, with the result', async () => {
+  const seen: unknown[] = [];
+  const { body } = govern(
+    [
+      defineTool({
+        name: 'body',
+        description: 'Works on.',
+        input: z.object({}),
+        effects: { none: true },
+        cost: (_input, result) => {
+          if (result !== undefined) seen.push(result);
+          return 0.1;
+        },
+        execute: () => ({ rows: 3, part: Promise.resolve('fine') }),
+      }),
+    ],
+    { flags: 'budget=dev', audit: journal },
+  ).reduce<Record<string, { execute: (input: object) => { rows: number; part: Promise<string> } }>>(
+    (all, tool) => ({ ...all, [tool.name]: tool as never }),
+    {},
+  );
+  const result = body?.execute({});
+  await result?.part;
+  await turn();
+  expect(seen).toMatchObject([{ rows: 3 }]);
+});
+
+describe('what goes back in other ways', () => {
+  test('an error that carries the answer, as those of HTTP clients do', async () => {
+    const answer = (): Response => new Response(`one ${SECRET} two`);
+    const body = governed(() => {
+      throw Object.assign(new Error('503'), { response: answer(), cause: { stream: ReadableStream.from(texts()) } });
+    });
+    let caught: unknown;
+    try {
+      body();
+    } catch (error) {
+      caught = error;
+    }
+    const { response, cause } = caught as { response: Response; cause: { stream: ReadableStream } };
+    expect(caught).toBeInstanceOf(Error);
+    expect(ends()).toEqual([]);
+    expect(await response.text()).toBe('one [REDACTED] two');
+    expect(await textOf(cause.stream)).toContain('[REDACTED]');
+    await turn();
+    expect(ends()).toMatchObject([{ outcome: 'threw', detections: [{}, {}] }]);
+  });
+
+  test('the value that a generator returns', async () => {
+    const body = governed(async function* () {
+      yield 'one';
+      return { part: Promise.resolve(SECRET) };
+    });
+    const reader = body();
+    expect(await reader.next()).toEqual({ done: false, value: 'one' });
+    const { value } = await reader.next();
+    expect(await (value as { part: Promise<string> }).part).toBe('[REDACTED]');
+    await turn();
+    expect(ends()).toHaveLength(1);
+  });
 });

@@ -167,8 +167,8 @@ export class ValueWalk {
   }
 
   #ofClass(value: object, label: string): unknown {
-    if (Object.prototype.toString.call(value) === '[object String]') {
-      const text = String(value);
+    const text: unknown = Object.prototype.toString.call(value) === '[object String]' ? value.valueOf() : undefined;
+    if (typeof text === 'string') {
       const masked = this.#string(text, label);
       return masked === text ? value : masked;
     }
