@@ -30,7 +30,6 @@ export const NAME_WORDS: readonly string[] = [
 
 const NAME_ALPHABET = WORD | DASH | DOT;
 const LONGEST_NAME = 64;
-const LONGEST_VALUE = 65_536;
 /** So much of a value is looked at to judge it. */
 const LONGEST_JUDGED = 256;
 
@@ -141,9 +140,8 @@ const isEscapedEnd = (code: number): boolean =>
 
 /** The end of the value that stands without quotes at `start`. */
 const plainEnd = ({ units, length }: TextView, start: number): number => {
-  const limit = Math.min(length, start + LONGEST_VALUE);
   let end = start;
-  for (; end < limit; end += 1) {
+  for (; end < length; end += 1) {
     const code = units[end] as number;
     if (((KINDS[code] as number) & SPACE) !== 0 || (code < 128 && ENDS_VALUE[code] === 1)) break;
     if (code === BACKSLASH && isEscapedEnd(units[end + 1] as number)) break;
@@ -153,8 +151,7 @@ const plainEnd = ({ units, length }: TextView, start: number): number => {
 
 /** The value between quotes; one that is not closed on its line ends at the next space or quote. */
 const quotedValue = ({ units, length }: TextView, start: number, quote: number, escaped: boolean): Value => {
-  const limit = Math.min(length, start + LONGEST_VALUE);
-  for (let index = start; index < limit; index += 1) {
+  for (let index = start; index < length; index += 1) {
     const code = units[index] as number;
     if (code === quote) {
       const end = escaped && units[index - 1] === BACKSLASH ? index - 1 : index;
@@ -164,7 +161,7 @@ const quotedValue = ({ units, length }: TextView, start: number, quote: number, 
     if (code === BACKSLASH && !escaped) index += 1;
   }
   let end = start;
-  while (end < limit && !isSpace(units, end) && !isQuote(units[end] as number)) end += 1;
+  while (end < length && !isSpace(units, end) && !isQuote(units[end] as number)) end += 1;
   return { start, end, quoted: false };
 };
 

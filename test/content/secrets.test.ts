@@ -95,6 +95,11 @@ describe('in values', () => {
   });
 });
 
+test.each(['password=VALUE end', 'password="VALUE" end'])('however long it is: %s', (text) => {
+  const value = 'aB3dE6gH9j'.repeat(20_000);
+  expect(masked(text.replace('VALUE', value))).toBe(text.replace('VALUE', '[REDACTED]'));
+});
+
 test('a secret that is only flagged does not keep personal data beside it from being masked', () => {
   const mixed = createContentScanner({ secrets: 'flag', pii: 'mask' });
   const { text, findings } = mixed.transformText('password="alice.liddell@example.com"');
