@@ -179,51 +179,34 @@ const moved = <T extends Uint8Array | Uint16Array | Uint32Array>(old: T, made: T
 const builders: Builder[] = [];
 let depth = 0;
 
-/** `%40`, `\\u0040`, `\\x40`, `&#64;`, `&#x40;`: undone by one level where they stand for ASCII, in which everything is that we look for. */
-export const ESCAPES = 1;
-/** What only looks different: folded. */
-export const LOOK_ALIKES = 2;
-/** An escape and a look-alike that stand no further apart may be parts of one thing, or each the end of the other's. */
-const NEAR = 64;
-
 /**
- * Takes disguises off, in one of these ways or in both at once: a number may be disguised digit by digit, in one and the
- * other. Hands nothing over when nothing would change. Returns whether both stand near each other anywhere.
+ * Folds what only looks different, and undoes `%40`, `\\u0040`, `\\x40`, `&#64;`, `&#x40;` by one level, where they stand for
+ * ASCII: everything we look for lives there. Both at once: a number may be disguised digit by digit, in one way and the other.
+ * Hands nothing over when nothing would change.
  */
-export const undisguise = (
-  text: string,
-  units: Uint16Array,
-  ways: number,
-  found: (derived: DerivedText) => void,
-): boolean => {
+export const undisguise = (text: string, units: Uint16Array, found: (derived: DerivedText) => void): void => {
   const derived = (builders[depth] ??= new Builder());
   derived.begin(units, text.length);
   depth += 1;
   try {
-    const isMixed = undisguiseInto(derived, text, units, ways);
-    if (derived.length === 0) return false;
+    if (!undisguiseInto(derived, text, units)) return;
     derived.units.fill(0, derived.length, derived.length + PAD);
     found(derived);
-    return isMixed;
   } finally {
     derived.end();
     depth -= 1;
   }
 };
 
-/** Writes nothing where nothing changes. */
-const undisguiseInto = (derived: Builder, text: string, units: Uint16Array, ways: number): boolean => {
+/** Returns whether anything changed. */
+const undisguiseInto = (derived: Builder, text: string, units: Uint16Array): boolean => {
   const { length } = text;
   let kept = 0;
   let changed = false;
-  let lastEscape = -2 * NEAR;
-  let lastFold = -4 * NEAR;
-  let isMixed = false;
   for (let at = 0; at < length; at += 1) {
     const unit = units[at] as number;
     // % \ &
     if (unit < 0x80 && unit !== 37 && unit !== 92 && unit !== 38) continue;
-    if ((ways & (unit < 0x80 ? ESCAPES : LOOK_ALIKES)) === 0) continue;
     consumed = 1;
     const code = unit < 0x80 ? escapeAt(text, units, at) : foldAt(text, units, at);
     const from = at;
@@ -236,13 +219,9 @@ const undisguiseInto = (derived: Builder, text: string, units: Uint16Array, ways
         derived.add(longerForm.charCodeAt(index), from, consumed);
     changed = true;
     kept = at + 1;
-    if (unit >= 0x80) lastFold = from;
-    // A line break or a quotation mark in a quoted text is nobody's disguise.
-    else if (unit !== 92 || CONTROLS[units[at] as number] === 0) lastEscape = from;
-    isMixed ||= Math.abs(lastFold - lastEscape) < NEAR;
   }
   if (changed) derived.copy(units, kept, length);
-  return isMixed;
+  return changed;
 };
 
 /** How many units the last that was looked at takes. */

@@ -1,9 +1,9 @@
 /** Numbers that authorities give to people: by their check digits where they have some, else by what is said of them. */
 import { ALNUM, DASH, DIGIT, KINDS, LOWER, SPACE, UNDERSCORE, UPPER } from './characters.ts';
-import { digitsOf, mod97Step } from './checksums.ts';
+import { mod97Step } from './checksums.ts';
 import { DIGIT_RULES, isBelgian, isCpf, type DigitRule } from './identity-numbers.ts';
 import { DAYS, TOKEN_RULES, isHetu, type Rule, type TokenRule } from './identity-rules.ts';
-import { DASH_GAP, gapBits, shapeOf, type NumberChain, type Shape } from './number-chains.ts';
+import { DASH_GAP, DOT_GAP, gapBits, shapeOf, type NumberChain, type Shape } from './number-chains.ts';
 import { TOPIC, topicBits } from './pii-context.ts';
 import type { TextView } from './text-view.ts';
 
@@ -206,8 +206,8 @@ export const matchIdentityDigits = (view: TextView, chain: NumberChain, from: nu
       if (proveGroups(view, chain, from, group)) return group.shape.groups;
     }
   }
-  const shaped = matchShaped(view, start, end);
-  if (shaped !== -1) return chain.until(from, shaped);
+  const written = Math.max(matchWritten(view, chain, from), matchNino(view, start, end));
+  if (written !== -1) return chain.until(from, written);
   if (width >= 6 && width <= 9 && topics.near(TOPIC.passport, start, end, 40, 24)) {
     emit(view, start, end, 'PASSPORT', 'passport-context', 0.75);
     return 1;
@@ -242,35 +242,44 @@ const takeLicence = (view: TextView, chain: NumberChain, from: number): number =
   return count;
 };
 
-/** Numbers with letters or signs of their own between the groups. */
-const NINO = /(?<![A-Z])(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] \d\d \d\d \d\d [A-D](?![A-Z])/uy;
-const CPF = /\d{3}\.\d{3}\.\d{3}-\d\d(?!\d)/uy;
-const BELGIAN = /\d\d\.\d\d\.\d\d-\d{3}\.\d\d(?!\d)/uy;
+/** Numbers that are written with more than one sign between their groups: `529.982.247-25`, `85.07.30-033.28`. */
+interface Written {
+  readonly rule: string;
+  readonly widths: readonly number[];
+  /** Before each group but the first. */
+  readonly gaps: readonly number[];
+  readonly proves: DigitRule['proves'];
+}
+const WRITTEN: readonly Written[] = [
+  { rule: 'br-cpf', widths: [3, 3, 3, 2], gaps: [DOT_GAP, DOT_GAP, DASH_GAP], proves: isCpf },
+  { rule: 'be-national', widths: [2, 2, 2, 3, 2], gaps: [DOT_GAP, DOT_GAP, DASH_GAP, DOT_GAP], proves: isBelgian },
+];
 
 /** The end of such a number, or -1. */
-const matchShaped = (view: TextView, start: number, end: number): number => {
-  const { units } = view;
-  if (end - start === 2 && units[end] === 46 && units[end + 6] === 45) {
-    BELGIAN.lastIndex = start;
-    if (!BELGIAN.test(view.text) || !isBelgian(digitsOf(view.text.slice(start, start + 15)), 0)) return -1;
-    emit(view, start, start + 15, 'NATIONAL_ID', 'be-national', 0.85);
-    return start + 15;
-  }
-  if (end - start === 2) {
-    if (units[start - 1] !== 32 || start < 3 || (kind(units, start - 2) & UPPER) === 0) return -1;
-    NINO.lastIndex = start - 3;
-    if (!NINO.test(view.text)) return -1;
-    emit(view, start - 3, start + 10, 'NATIONAL_ID', 'uk-nino', 0.85);
-    return start + 10;
-  }
-  if (end - start === 3 && units[end] === 46 && units[end + 8] === 45) {
-    CPF.lastIndex = start;
-    if (CPF.test(view.text) && isCpf(digitsOf(view.text.slice(start, start + 14)), 0)) {
-      emit(view, start, start + 14, 'NATIONAL_ID', 'br-cpf', 0.85);
-      return start + 14;
-    }
+const matchWritten = (view: TextView, chain: NumberChain, from: number): number => {
+  // All of them begin with a dot, and have a dash before the fourth group.
+  if (chain.gap(from + 1) !== DOT_GAP || chain.gap(from + 3) !== DASH_GAP) return -1;
+  for (const { rule, widths, gaps, proves } of WRITTEN) {
+    const last = from + widths.length - 1;
+    if (!widths.every((width, index) => chain.width(from + index) === width)) continue;
+    if (!gaps.every((gap, index) => chain.gap(from + 1 + index) === gap)) continue;
+    if (!proves(chain.digits, chain.firsts[from] as number)) continue;
+    emit(view, chain.starts[from] as number, chain.ends[last] as number, 'NATIONAL_ID', rule, 0.85);
+    return chain.ends[last] as number;
   }
   return -1;
+};
+
+const NINO = /(?<![A-Z])(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] \d\d \d\d \d\d [A-D](?![A-Z])/uy;
+
+/** A British number whose first group of digits this is, between its letters: its end, or -1. */
+const matchNino = (view: TextView, start: number, end: number): number => {
+  const { units } = view;
+  if (end - start !== 2 || units[start - 1] !== 32 || start < 3 || (kind(units, start - 2) & UPPER) === 0) return -1;
+  NINO.lastIndex = start - 3;
+  if (!NINO.test(view.text)) return -1;
+  emit(view, start - 3, start + 10, 'NATIONAL_ID', 'uk-nino', 0.85);
+  return start + 10;
 };
 
 const MONTH =

@@ -5,7 +5,7 @@
 import type { FindingKind } from '../model/content.ts';
 import { compileKeywords, eachKeyword, type KeywordMachine } from './keywords.ts';
 import { SHORTEST_RUN, eachDecodedRun, type DecodedRun } from './decode.ts';
-import { ESCAPES, LOOK_ALIKES, undisguise, type DerivedText } from './normalise.ts';
+import { undisguise, type DerivedText } from './normalise.ts';
 import { TOPIC, TOPICS, TOPIC_WORDS, isWord } from './pii-context.ts';
 import { NAME_TRIGGERS } from './pii-names.ts';
 import { matchNumbers } from './pii-numbers.ts';
@@ -106,15 +106,8 @@ export class TextScanner {
     const emit = (span: Span): void => void (spans ??= []).push(span);
     this.#plain(text, units, length, label, emit);
     if (!isAscii || text.includes('%') || text.includes('\\') || text.includes('&#')) {
-      const without = (ways: number): boolean => {
-        const known = new KnownSpans(spans ?? NO_SPANS);
-        return undisguise(text, units, ways, (found) => this.#derived(found, label, known, emit));
-      };
-      // Where one disguise is glued to what the other hides, taking both off makes it longer than it is.
-      if (without(ESCAPES | LOOK_ALIKES)) {
-        without(ESCAPES);
-        without(LOOK_ALIKES);
-      }
+      const known = new KnownSpans(spans ?? NO_SPANS);
+      undisguise(text, units, (found) => this.#derived(found, label, known, emit));
     }
     if (length >= SHORTEST_RUN) eachDecodedRun(units, length, (run) => this.#decoded(run, emit));
     if (spans === undefined) return NO_SPANS;

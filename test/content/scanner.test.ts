@@ -287,18 +287,6 @@ describe('what stands beside the members that names show', () => {
   });
 });
 
-test('one disguise that is glued to another hides neither', () => {
-  const wide = (text: string): string =>
-    Array.from(text, (c) => String.fromCharCode(c.charCodeAt(0) + 0xfee0)).join('');
-  for (const [text, expected] of [
-    [`see ${wide('AKIAZZ7F3JQ2LMNOPQR4')}\\x41 ok`, 'see [REDACTED]\\x41 ok'],
-    [`see ${wide('4012888888881881')}%31 ok`, 'see [MASKED_CREDIT_CARD]%31 ok'],
-    [`see %41KIAZZ7F3JQ2LMNOPQR4${wide('A')} ok`, `see [REDACTED]${wide('A')} ok`],
-    ['p\u0430ssword=Zx9%26k2Lq%22w8Vt0b', 'p\u0430ssword=[REDACTED]'],
-  ] as const)
-    expect(both.transformText(text).text).toBe(expected);
-});
-
 test('digits in circles are digits; signs before the items of a list, fractions, units and sentences stand apart', () => {
   const scanner = createContentScanner({ pii: 'mask' });
   expect(both.transformText('ssn ④⑥⓪-⑧⑨-⑨⑧④⑦ ok').text).toBe('ssn [MASKED_SSN] ok');
