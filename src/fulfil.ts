@@ -1,6 +1,7 @@
 /** Door-internal: step 6 of a call, the obligations on what goes back: masked where the flags say so, or withheld. */
 import { classify, higher } from './content/classify.ts';
-import { ItemWindow, wasRead } from './content/items.ts';
+import { ItemWindow } from './content/items.ts';
+import { wasRead } from './content/pieces.ts';
 import type { Verdict } from './judge.ts';
 import { countByType } from './model/content.ts';
 import type { Findings } from './model/content.ts';

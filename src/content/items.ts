@@ -6,7 +6,8 @@
 import type { Finding, Findings } from '../model/content.ts';
 import type { ContentScanner } from './scanner.ts';
 import { maskOf, resolveSpans, type Span } from './spans.ts';
-import { sameKind } from './values.ts';
+import { bytesOf, pieceOf, unfinishedBytes, writtenAs, type Piece } from './pieces.ts';
+import { sameKind } from './copies.ts';
 
 /** How many characters of text are held back behind the last item that was given on. */
 const WINDOW = 256;
@@ -21,62 +22,10 @@ const MUCH_HELD = 4 * WINDOW;
 const OPENING = 1_024;
 const BEFORE_OPENING = 64;
 
-interface Item {
-  readonly text: string;
-  /** What `text` was read from. */
-  readonly bytes?: Uint8Array;
-  /** Not as UTF-8, which it is not: one character for each byte. */
-  readonly isLatin?: boolean;
+interface Item extends Piece {
   /** Read by itself. */
   alone?: ReturnType<ContentScanner['inspect']>;
 }
-
-/** Bytes that went through a window as text: nobody need look at them again. */
-const read = new WeakSet<object>();
-export const wasRead = (value: unknown): boolean => typeof value === 'object' && value !== null && read.has(value);
-
-/** As many arguments as any engine takes. */
-const PART = 8192;
-const latinOf = (bytes: Uint8Array): string => {
-  let text = '';
-  for (let at = 0; at < bytes.length; at += PART) text += String.fromCharCode(...bytes.subarray(at, at + PART));
-  return text;
-};
-const bytesOfLatin = (text: string): Uint8Array => {
-  const bytes = new Uint8Array(text.length);
-  for (let at = 0; at < text.length; at += 1) bytes[at] = text.charCodeAt(at);
-  return bytes;
-};
-
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-const encoder = new TextEncoder();
-
-/** As an item, with the bytes of its own: who made them may write others into them meanwhile. */
-const itemOf = (bytes: Uint8Array): Item => {
-  try {
-    return { text: decoder.decode(bytes), bytes };
-  } catch {
-    return { text: latinOf(bytes), bytes, isLatin: true };
-  }
-};
-
-/** How many bytes at the end begin a character of UTF-8 that goes on in the next piece. */
-const unfinishedBytes = (bytes: Uint8Array): number => {
-  for (let back = 1; back <= 3 && back <= bytes.length; back += 1) {
-    const byte = bytes[bytes.length - back] as number;
-    if ((byte & 0xc0) === 0x80) continue;
-    const needed = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
-    return needed > back ? back : 0;
-  }
-  return 0;
-};
-
-/** Where the pieces of a stream are bytes in another wrapping, they are handed on as plain bytes. */
-const bytesOf = (value: unknown): Uint8Array | undefined => {
-  if (value instanceof Uint8Array) return value;
-  if (value instanceof ArrayBuffer) return new Uint8Array(value);
-  return value instanceof DataView ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : undefined;
-};
 
 export class ItemWindow {
   readonly #scanner: ContentScanner;
@@ -106,7 +55,7 @@ export class ItemWindow {
     if (item === undefined) return [...this.end(), value];
     // Nothing but the beginning of a character: it is part of the next piece.
     if (item.text === '' && this.#unfinished !== undefined) return [];
-    if (item.text === '' && this.#held.length === 0) return [this.#given(item, '')];
+    if (item.text === '' && this.#held.length === 0) return [writtenAs(item, '')];
     this.#held.push(item);
     this.#heldLength += item.text.length;
     const window = Math.max(WINDOW, this.#scanner.reach());
@@ -139,24 +88,15 @@ export class ItemWindow {
     bytes.set(piece, before.length);
     const whole = bytes.length - unfinishedBytes(bytes);
     this.#unfinished = whole === bytes.length ? undefined : bytes.slice(whole);
-    return itemOf(bytes.subarray(0, whole));
+    return pieceOf(bytes.subarray(0, whole));
   }
 
   /** Nothing goes on from it: it is no character. */
   #finish(): void {
     if (this.#unfinished === undefined) return;
-    this.#held.push(itemOf(this.#unfinished));
+    this.#held.push(pieceOf(this.#unfinished));
     this.#heldLength += this.#unfinished.length;
     this.#unfinished = undefined;
-  }
-
-  /** An item as it goes on, its text being `kept` now. */
-  #given(item: Item, kept: string): unknown {
-    const { text, bytes, isLatin } = item;
-    if (bytes === undefined) return kept;
-    const out = kept === text ? bytes : sameKind(bytes, isLatin === true ? bytesOfLatin(kept) : encoder.encode(kept));
-    if (isLatin !== true) read.add(out);
-    return out;
   }
 
   /** Each finding once, although both readings may see it, and the next look sees it again. */
@@ -215,7 +155,7 @@ export class ItemWindow {
     for (const item of this.#held) {
       const end = at + item.text.length;
       if (end > border) break;
-      out.push(this.#given(item, masked(text, at, end, spans)));
+      out.push(writtenAs(item, masked(text, at, end, spans)));
       at = end;
     }
     if (out.length === 0) return out;

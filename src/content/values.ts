@@ -1,5 +1,6 @@
 /** Any value that a call carries: its texts scanned wherever they stand, and rebuilt only where something changed. */
 import { NO_FINDINGS, type Finding, type FindingKind, type Findings } from '../model/content.ts';
+import { bytesLike, filled, freeName, isPlain, shellOf, tagOf, textOf, withHidden } from './copies.ts';
 import { secretName } from './secret-names.ts';
 import { findingOf, replaceSpans, resolveSpans, spansOf, type Span } from './spans.ts';
 import type { TextScanner } from './text.ts';
@@ -287,12 +288,7 @@ export class ValueWalk {
         given?.get === undefined ? given?.value : this.#step(name, () => this.#value(Reflect.get(record, name), name));
       Object.defineProperty(copy, name, { value: shown, enumerable: true, writable: true, configurable: true });
     }
-    for (const key of Reflect.ownKeys(record)) {
-      const descriptor = Reflect.getOwnPropertyDescriptor(record, key);
-      if (descriptor !== undefined && (typeof key === 'symbol' || descriptor.enumerable !== true))
-        Object.defineProperty(copy, key, { ...descriptor, configurable: true });
-    }
-    return copy;
+    return withHidden(copy, record);
   }
 
   /** A member name as it should become, and as findings may show it. */
@@ -388,57 +384,4 @@ const optionBefore = (list: readonly unknown[], index: number): string => {
   if (typeof before !== 'string' || typeof value !== 'string' || before.length > 64 || value.startsWith('-')) return '';
   if (!before.startsWith('-') && (list.length !== 2 || !/\d|[^\w.-]/u.test(value))) return '';
   return secretName(before) === undefined ? '' : before;
-};
-
-const isPlain = (value: object): boolean => {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
-};
-
-const tagOf = (value: object): unknown => (value as { readonly [Symbol.toStringTag]?: unknown })[Symbol.toStringTag];
-
-/** A Buffer for a Buffer, without naming node: the constructor of the value makes the new one. */
-export const bytesLike = (like: Uint8Array, text: string): Uint8Array => sameKind(like, new TextEncoder().encode(text));
-
-export const sameKind = (like: Uint8Array, bytes: Uint8Array): Uint8Array => {
-  const { from } = like.constructor as { readonly from?: (source: Uint8Array) => Uint8Array };
-  return from === undefined ? bytes : from.call(like.constructor, bytes);
-};
-
-/** Two masked names must not fall together, nor upon a name that is there. `last` keeps many of them from being tried in turn. */
-const freeName = (wanted: string, copy: object, record: object, last: Map<string, number>): string => {
-  let times = last.get(wanted) ?? 1;
-  let name = times === 1 ? wanted : `${wanted}_${times}`;
-  while (Object.hasOwn(copy, name) || Object.hasOwn(record, name)) name = `${wanted}_${(times += 1)}`;
-  last.set(wanted, times);
-  return name;
-};
-
-const textOf = (bytes: Uint8Array): string | undefined => {
-  try {
-    const wide = bytes[0] === 0xff && bytes[1] === 0xfe ? 'utf-16le' : 'utf-8';
-    const text = new TextDecoder(wide, { fatal: true }).decode(bytes);
-    return text.includes('\0') ? undefined : text;
-  } catch {
-    return undefined;
-  }
-};
-
-/** An empty one of the same kind. */
-const shellOf = (value: object): object => {
-  if (Array.isArray(value)) return [];
-  if (value instanceof Map) return new Map();
-  if (value instanceof Set) return new Set();
-  const prototype = Object.getPrototypeOf(value) as object | null;
-  // A native error under the same class: what tells errors by their make (`isError`, structured clones) goes on working.
-  return value instanceof Error
-    ? (Object.setPrototypeOf(new Error(''), prototype) as Error)
-    : (Object.create(prototype) as object);
-};
-
-/** `shell` with all that `whole` has. */
-const filled = (shell: object, whole: object): object => {
-  if (shell instanceof Map && whole instanceof Map) for (const [key, value] of whole) shell.set(key, value);
-  else if (shell instanceof Set && whole instanceof Set) for (const value of whole) shell.add(value);
-  return Object.defineProperties(shell, Object.getOwnPropertyDescriptors(whole));
 };
