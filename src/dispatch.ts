@@ -68,6 +68,8 @@ export const look = (run: Run, result: unknown): Looked => {
   let parts = run.parts;
   const taken: Part[] = [];
   const released = release(run.verdict, result, (value) => {
+    const known = parts?.readerOf(value);
+    if (known !== undefined) return known;
     const drive = types.isPromise(value) ? driveLater(value) : driveFor(value);
     if (drive === undefined) return undefined;
     const part = (parts ??= new Parts(run)).take(drive, value);

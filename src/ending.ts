@@ -20,6 +20,8 @@ export interface Run {
   /** Looks through what goes back; what cannot be read yet is governed where it stands. */
   readonly look: (run: Run, value: unknown) => Looked;
   isPaid?: boolean;
+  /** Its own work is over, and parts of what it gave are not: they end it. */
+  isWaiting?: boolean;
 }
 
 export interface Looked {
@@ -34,7 +36,7 @@ export interface Ended {
 }
 
 export const end = (run: Run, outcome: CallOutcome, { thrown, released }: Ended = {}): void => {
-  if (run.isEnded) return;
+  if (run.isEnded || run.isWaiting === true) return;
   run.isEnded = true;
   if (run.parts !== undefined) {
     run.parts.note(outcome, { ...(thrown !== undefined && { thrown }), ...(released !== undefined && { released }) });

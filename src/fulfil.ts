@@ -42,10 +42,18 @@ export const release = (
   let classification: Classification = 'PUBLIC';
   let replaced = NO_FINDINGS;
   try {
-    let first = live;
-    for (const { flags, scanner } of request.rules) {
-      const transformed = scanner.transform(value, { live: first });
-      first = undefined;
+    const made = new Set<object>();
+    const make = (part: object): object | undefined => {
+      const reader = live?.(part);
+      if (reader !== undefined) made.add(reader);
+      return reader;
+    };
+    // What the first layer made is no longer looked into.
+    const keep = (part: object): object | undefined => (made.has(part) ? part : undefined);
+    for (const [layer, { flags, scanner }] of request.rules.entries()) {
+      const transformed = scanner.transform(value, {
+        live: live === undefined ? undefined : layer === 0 ? make : keep,
+      });
       const { findings } = transformed;
       ({ value } = transformed);
       if (findings.length === 0) continue;

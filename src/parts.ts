@@ -24,21 +24,32 @@ export class Parts {
   #withheld: Released['withheld'];
   #classification: Classification = 'PUBLIC';
   readonly #detections: Detection[] = [];
+  /** What stands in the place of what: a promise may come to the very result that holds it. */
+  readonly #readers = new WeakMap<object, WeakRef<object>>();
 
   constructor(run: Run) {
     this.#run = run;
   }
 
-  /** The governed one for `original`. A stream that cannot be governed, since somebody reads it, fails alone. */
+  /** The governed one for `original`, if there is one already. */
+  readerOf(original: object): object | undefined {
+    return this.#readers.get(original)?.deref();
+  }
+
+  /** Makes it. A stream that cannot be governed, since somebody reads it, fails alone. */
   take(drive: (run: Run) => object, original: object): Part {
     const { verdict, recordMs, runsFrom, look } = this.#run;
     const run: Run = { verdict, recordMs, runsFrom, look, isEnded: false, parts: this };
     this.#open += 1;
     try {
-      return { run, reader: drive(run) };
+      const reader = drive(run);
+      this.#readers.set(original, new WeakRef(reader));
+      return { run, reader };
     } catch (error) {
       end(run, 'threw', { thrown: { error } });
       if (original instanceof ReadableStream) return { run, reader: failing(error) };
+      if (Object.prototype.toString.call(original) === '[object Response]')
+        return { run, reader: new Response(failing(error)) };
       throw error;
     }
   }
@@ -46,6 +57,7 @@ export class Parts {
   /** No more parts come of the result itself, or of what was thrown: it is handed over. */
   close(outcome: CallOutcome, ended: Ended): void {
     if (outcome === 'returned') settleCost(this.#run, ended.released?.value);
+    this.#run.isWaiting = true;
     this.note(outcome, ended);
   }
 
@@ -59,6 +71,7 @@ export class Parts {
     if (released !== undefined) this.#add(released);
     this.#open -= 1;
     if (this.#open > 0) return;
+    this.#run.isWaiting = false;
     const [detections, classification, withheld, found] = [
       this.#detections,
       this.#classification,

@@ -1,4 +1,7 @@
 /** Streams and promises inside of a result: governed where they stand, and the call ends with the last of them. */
+import { once } from 'node:events';
+import { createServer, get, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -348,4 +351,120 @@ describe('what goes back in other ways', () => {
     await turn();
     expect(ends()).toHaveLength(1);
   });
+});
+
+describe('a promise that comes to what holds it', () => {
+  test('in a result, at once or later', async () => {
+    for (const later of [
+      (value: object) => Promise.resolve(value),
+      async (value: object) => turn().then(() => value),
+    ]) {
+      const connection: { text: string; ready?: Promise<unknown> } = { text: SECRET };
+      connection.ready = later(connection);
+      const result = governed(() => connection)();
+      const ready = (await result.ready) as typeof connection;
+      expect([result.text, ready.text]).toEqual(['[REDACTED]', '[REDACTED]']);
+      expect(ready.ready).toBe(result.ready);
+      await turn();
+    }
+    expect(ends()).toHaveLength(2);
+  });
+
+  test('in an error', async () => {
+    const failed: Error & { pending?: Promise<unknown> } = new Error(SECRET);
+    failed.pending = Promise.reject(failed);
+    const body = governed(() => {
+      throw failed;
+    });
+    expect(body).toThrow('[REDACTED]');
+    await turn();
+    await turn();
+    expect(ends()).toMatchObject([{ outcome: 'threw' }]);
+  });
+});
+
+test('what leads back to itself is governed where it is open, and left where a class holds it', async () => {
+  class Holder {
+    readonly held: unknown;
+    constructor(held: unknown) {
+      this.held = held;
+    }
+  }
+  const make = (): Record<string, unknown> => {
+    const loop: Record<string, unknown> = { part: Promise.resolve(SECRET), text: SECRET };
+    loop['self'] = loop;
+    return loop;
+  };
+  for (const put of [
+    (loop: object) => [loop, new Holder(loop)],
+    (loop: object) => [{ ...loop }, new Holder(loop)],
+    (loop: object) => [loop, new (class Own extends Map<string, object> {})([['loop', loop]])],
+  ]) {
+    const [first] = governed(() => put(make()))() as [Record<string, unknown>];
+    expect(await first['part']).toBe('[REDACTED]');
+    expect(first['text']).toBe('[REDACTED]');
+    expect(await (first['self'] as Record<string, unknown>)['part']).toBe('[REDACTED]');
+  }
+});
+
+describe('the end of a stream that leaves a part', () => {
+  test('by its error: the call threw, and ends with the part', async () => {
+    const body = governed(async function* () {
+      yield 'one';
+      throw Object.assign(new Error(`down ${SECRET}`), { response: new Response(`body ${SECRET}`) });
+    });
+    const error = await Array.fromAsync(body()).catch((caught: unknown) => caught);
+    expect((error as Error).message).toBe('down [REDACTED]');
+    expect(ends()).toEqual([]);
+    expect(await (error as { response: Response }).response.text()).toBe('body [REDACTED]');
+    await turn();
+    // In the stack, in the message, in the answer.
+    expect(ends()).toMatchObject([{ outcome: 'threw', detections: [{}, {}, {}] }]);
+  });
+
+  test('by its last value', async () => {
+    let settle: (value: string) => void = () => undefined;
+    const late = new Promise<string>((resolve) => {
+      settle = resolve;
+    });
+    const reader = governed(function* () {
+      yield 'one';
+      return { late };
+    })();
+    reader.next();
+    const { value } = reader.next();
+    await turn();
+    expect(ends()).toEqual([]);
+    settle(SECRET);
+    expect(await (value as { late: Promise<string> }).late).toBe('[REDACTED]');
+    await turn();
+    expect(ends()).toMatchObject([{ outcome: 'returned', detections: [{}] }]);
+  });
+});
+
+test('two layers: the answer of a server, read to its end', async () => {
+  const server = createServer((_, answer) => answer.end(`hello ${SECRET}`));
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as AddressInfo;
+  try {
+    const ask = async (): Promise<{ answer: IncomingMessage }> => {
+      const [answer] = (await once(get({ port, host: '127.0.0.1', agent: false }), 'response')) as [IncomingMessage];
+      return { answer };
+    };
+    const none = { effects: { body: { none: true } } } as const;
+    const inner = govern({ body: ask }, { flags: '', audit: journal, ...none });
+    const { body } = govern(inner, { flags: 'pii=mask', ...none });
+    const { answer } = await (body as typeof ask)();
+    expect(Buffer.concat(await Array.fromAsync(answer)).toString()).toBe('hello [REDACTED]');
+  } finally {
+    server.close();
+  }
+});
+
+test('an answer that somebody reads already fails alone', async () => {
+  const answer = new Response('abc');
+  answer.body?.getReader();
+  const result = governed(() => ({ answer, text: 'whole' }))();
+  expect(result.text).toBe('whole');
+  await expect(result.answer.text()).rejects.toThrow(/locked/u);
 });

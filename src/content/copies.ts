@@ -2,12 +2,35 @@
 
 /** Of no class of its own. */
 export const isPlain = (value: object): boolean => {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  if (prototype === Object.prototype || prototype === null) return true;
+  // Of another realm.
+  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'hasOwnProperty');
 };
+
+const OPEN: ReadonlySet<unknown> = new Set([Object.prototype, Array.prototype, Map.prototype, Set.prototype, null]);
+
+/** Of a class that may have more to it than what it shows: not a list, a map, a set, an error. */
+export const isOfClass = (value: object): boolean =>
+  !OPEN.has(Object.getPrototypeOf(value)) && !Array.isArray(value) && !(value instanceof Error) && !isPlain(value);
 
 export const tagOf = (value: object): unknown =>
   (value as { readonly [Symbol.toStringTag]?: unknown })[Symbol.toStringTag];
+
+/** Longer lists may be nearly empty: their items are asked for by name. */
+export const LONGEST_DENSE = 1_000_000;
+
+export const indexesOf = (list: readonly unknown[]): readonly number[] =>
+  Object.keys(list).flatMap((key) => (/^\d+$/u.test(key) ? [Number(key)] : []));
+
+/** With its holes. */
+export const copyOfList = (list: readonly unknown[]): unknown[] => {
+  if (list.length <= LONGEST_DENSE) return list.slice();
+  const copy: unknown[] = [];
+  copy.length = list.length;
+  for (const index of indexesOf(list)) copy[index] = list[index];
+  return copy;
+};
 
 /** A Buffer for a Buffer, without naming node: the constructor of the value makes the new one. */
 export const bytesLike = (like: Uint8Array, text: string): Uint8Array => sameKind(like, new TextEncoder().encode(text));
@@ -50,18 +73,67 @@ export const shellOf = (value: object): object => {
 };
 
 /** `shell` with all that `whole` has. */
-export const filled = (shell: object, whole: object): object => {
+const filled = (shell: object, whole: object): object => {
   if (shell instanceof Map && whole instanceof Map) for (const [key, value] of whole) shell.set(key, value);
   else if (shell instanceof Set && whole instanceof Set) for (const value of whole) shell.add(value);
   return Object.defineProperties(shell, Object.getOwnPropertyDescriptors(whole));
 };
 
-/** `copy` with what the names of `record` do not show: symbols, and members that are not enumerable. */
-export const withHidden = <T extends object>(copy: T, record: object): T => {
-  for (const key of Reflect.ownKeys(record)) {
-    const descriptor = Reflect.getOwnPropertyDescriptor(record, key);
-    if (descriptor !== undefined && (typeof key === 'symbol' || descriptor.enumerable !== true))
-      Object.defineProperty(copy, key, { ...descriptor, configurable: true });
+/** The text of a `new String(…)`. */
+export const textInside = (value: object): string | undefined => {
+  if (Object.prototype.toString.call(value) !== '[object String]') return undefined;
+  try {
+    return String.prototype.valueOf.call(value);
+  } catch {
+    // Only called so.
+    return undefined;
   }
-  return copy;
 };
+
+/** An error of another realm: of `node:vm`, of a frame. */
+export const isForeignError = (value: object): value is Error =>
+  !(value instanceof Error) && Object.prototype.toString.call(value) === '[object Error]';
+
+/** A map or a set of another realm, as one of ours. */
+export const foreignCollection = (value: object): ReadonlyMap<unknown, unknown> | ReadonlySet<unknown> | undefined => {
+  const tag = tagOf(value);
+  try {
+    if (tag === 'Map') return new Map(Map.prototype.entries.call(value as ReadonlyMap<unknown, unknown>));
+    if (tag === 'Set') return new Set(Set.prototype.values.call(value as ReadonlySet<unknown>));
+  } catch {
+    // Only called so.
+  }
+  return undefined;
+};
+
+/** What is being rebuilt, while it is: met again, it stands in a cycle. */
+export const UNDER_WAY = Symbol('under way');
+
+/** Objects that were seen, and what they became; and those that lead back to themselves, with their copies. */
+export interface Seen {
+  objects?: Map<object, unknown>;
+  cycles?: Map<object, object | undefined>;
+}
+
+export const cyclesIn = ({ cycles }: Seen): number => cycles?.size ?? 0;
+
+/** `value` was met again while it is rebuilt: its copy, where that is there already. */
+export const met = (seen: Seen, value: object): object => {
+  const cycles = (seen.cycles ??= new Map());
+  const shell = cycles.get(value);
+  if (shell === undefined) cycles.set(value, undefined);
+  return shell ?? value;
+};
+
+/** What `value` became: the copy that others have of it already, with all that it holds. */
+export const closed = ({ cycles }: Seen, value: object, rebuilt: unknown): unknown => {
+  const shell = cycles?.get(value);
+  if (shell === undefined || typeof rebuilt !== 'object' || rebuilt === null) return rebuilt;
+  // What it says of itself to JSON has taken its place: its class would say it anew.
+  Object.setPrototypeOf(shell, Object.getPrototypeOf(rebuilt) as object | null);
+  return filled(shell, rebuilt);
+};
+
+/** For another walk: with an empty copy for each that leads back to itself. */
+export const withShells = ({ cycles }: Seen): Seen =>
+  cycles === undefined ? {} : { cycles: new Map(Array.from(cycles.keys(), (each) => [each, shellOf(each)])) };

@@ -223,7 +223,7 @@ const decodeRun = (units: Uint16Array, start: number, end: number, found: Found)
   if (end - hex >= 24) {
     // Something may be glued in front, or it is cut off in the middle of a byte.
     const odd = (end - hex) % 2;
-    if (!decodeHex(units, hex + odd, end, found) && odd === 1) decodeHex(units, hex, end - 1, found);
+    if (!decodeHex(units, hex + odd, end, found)) decodeHex(units, hex + 1 - odd, end - 1, found);
     if (hex === start) return;
   }
   // A path or a name may be glued in front, so the run may begin at any of four phases.

@@ -61,10 +61,8 @@ export class ItemWindow {
     const window = Math.max(WINDOW, this.#scanner.reach());
     if (item.text === '' || this.#heldLength <= Math.max(window, this.#enough)) return [];
     const given = this.#release(this.#heldLength - window);
-    this.#enough =
-      given.length === 0 && this.#heldLength > MUCH_HELD
-        ? this.#heldLength + Math.max(WINDOW, this.#heldLength >> 2)
-        : 0;
+    const isMuch = window > MUCH_HELD || (given.length === 0 && this.#heldLength > MUCH_HELD);
+    this.#enough = isMuch ? this.#heldLength + Math.max(WINDOW, this.#heldLength >> 2) : 0;
     return given;
   }
 
@@ -201,12 +199,21 @@ export class ItemWindow {
     while (word > floor && !isBreak(text, word - 1)) word -= 1;
     const begins = word > floor || (border - word < LONGEST_HELD && isBreak(text, word - 1));
     if (begins) border = startOfMatch(word);
+    border = startOfKey(text, base, border);
     const ends: number[] = [];
     let end = base;
     for (const item of this.#held) if ((end += item.text.length) <= border) ends.push(end);
     return ends.findLast((at) => matchAcross(matches, at) === undefined) ?? base;
   }
 }
+
+/** The start of a key block whose end is not there yet: it may have more lines in front of the key than are looked at. */
+const startOfKey = (text: string, from: number, border: number): number => {
+  const start = text.lastIndexOf('-----BEGIN', border);
+  if (start < from || start >= border || text.length - start > LONGEST_HELD) return border;
+  const head = /^-----BEGIN[ A-Z0-9_-]{0,80}PRIVATE KEY/u.test(text.slice(start, start + 128));
+  return head && !text.slice(start, border).includes('-----END') ? start : border;
+};
 
 /** A place before the text, or white space: not U+FEFF, which has no width, and could stand inside a word. */
 const isBreak = (text: string, at: number): boolean => at < 0 || /[^\S\uFEFF]/u.test(text.charAt(at));

@@ -26,7 +26,7 @@ const bounded = (units: Uint16Array, start: number, end: number, alphabet = ALNU
 
 const KEY_HEADER = /-----BEGIN[ A-Z0-9_-]{0,80}PRIVATE KEY(?: BLOCK)?-----/iuy;
 /** What OpenPGP (RFC 9580, 6.2.2) and older PEM write before the key: any text, which ends the body where it is not known. */
-const ARMOR = /(?:\r?\n[A-Za-z-]{1,40}: [^\r\n]{0,200}){1,8}/uy;
+const ARMOR = /(?:\r?\n[A-Za-z-]{1,40}: [^\r\n]*)+/uy;
 /** Shortest body that can be a key: an Ed25519 key in PKCS#8 is 64 characters of base64. */
 const SHORTEST_KEY = 60;
 

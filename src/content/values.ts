@@ -1,6 +1,26 @@
 /** Any value that a call carries: its texts scanned wherever they stand, and rebuilt only where something changed. */
 import { NO_FINDINGS, type Finding, type FindingKind, type Findings } from '../model/content.ts';
-import { bytesLike, filled, freeName, isPlain, shellOf, tagOf, textOf, withHidden } from './copies.ts';
+import {
+  bytesLike,
+  closed,
+  copyOfList,
+  cyclesIn,
+  foreignCollection,
+  isForeignError,
+  isOfClass,
+  freeName,
+  indexesOf,
+  isPlain,
+  LONGEST_DENSE,
+  met,
+  shellOf,
+  tagOf,
+  textInside,
+  textOf,
+  UNDER_WAY,
+  withShells,
+  type Seen,
+} from './copies.ts';
 import { secretName } from './secret-names.ts';
 import { findingOf, replaceSpans, resolveSpans, spansOf, type Span } from './spans.ts';
 import type { TextScanner } from './text.ts';
@@ -25,8 +45,6 @@ const DEEPEST = 1_000;
 
 const escapePointer = (key: string): string => key.replaceAll('~', '~0').replaceAll('/', '~1');
 
-/** What is being rebuilt, while it is: met again, it stands in a cycle. */
-const UNDER_WAY = Symbol('under way');
 /** Cycles are known after one walk; objects that show others each time are not worth more. */
 const MOST_WALKS = 3;
 
@@ -39,10 +57,9 @@ export class ValueWalk {
   readonly #exempt: ReadonlySet<string> | undefined;
   #findings: Finding[] = [];
   /** Made when there is an object to see twice. */
-  #seen: Map<object, unknown> | undefined;
-  #seenInClass: Map<object, unknown> | undefined;
-  /** Objects that lead back to themselves, and the copy of each, which is there before what it holds. */
-  #cycles: Map<object, object | undefined> | undefined;
+  #seen: Seen = {};
+  /** The same for what is met inside of an object of a class, where it becomes something else. */
+  #seenInClass: Seen = {};
   readonly #path: (string | number)[] = [];
   /** The path as findings may say it: a member name that is itself a secret is masked there. */
   readonly #shown: (string | number)[] = [];
@@ -60,17 +77,16 @@ export class ValueWalk {
   run(value: unknown): Transformed {
     if (this.#exempt?.has('') === true) this.#exemptDepth += 1;
     for (let walks = 0; walks < MOST_WALKS; walks += 1) {
-      const known = this.#cycles?.size;
+      const known = cyclesIn(this.#seen) + cyclesIn(this.#seenInClass);
       const result = this.#value(value, '');
       // What leads back led to the object as it was: where something changed, once more, with copies that are there first.
-      if (result === value || this.#cycles?.size === known) {
+      if (result === value || cyclesIn(this.#seen) + cyclesIn(this.#seenInClass) === known) {
         const findings = this.#findings.length === 0 ? NO_FINDINGS : this.#findings;
         return { value: result, findings, changed: result !== value };
       }
-      this.#seen = undefined;
-      this.#seenInClass = undefined;
+      this.#seen = withShells(this.#seen);
+      this.#seenInClass = withShells(this.#seenInClass);
       this.#findings = [];
-      for (const met of this.#cycles?.keys() ?? []) this.#cycles?.set(met, shellOf(met));
     }
     throw new RangeError('Expected a value that shows the same objects each time it is read');
   }
@@ -118,28 +134,18 @@ export class ValueWalk {
   #object(value: object, label: string): unknown {
     const live = this.#live(value);
     if (live !== undefined) return live;
-    const seen = this.#insideClass ? (this.#seenInClass ??= new Map()) : (this.#seen ??= new Map());
-    const known = seen.get(value);
-    if (known === UNDER_WAY) return this.#cycle(value);
+    if (!this.#insideClass && isOfClass(value)) return this.#inside(value, label);
+    const seen = this.#insideClass ? this.#seenInClass : this.#seen;
+    const objects = (seen.objects ??= new Map());
+    const known = objects.get(value);
+    if (known === UNDER_WAY) return met(seen, value);
     if (known !== undefined) return known;
     if (this.#path.length > DEEPEST) throw new RangeError(`Expected a value at most ${DEEPEST} levels deep`);
-    seen.set(value, UNDER_WAY);
+    objects.set(value, UNDER_WAY);
     let result = this.#rebuilt(value, label);
-    if (this.#cycles !== undefined) result = this.#closed(value, result);
-    seen.set(value, result);
+    if (seen.cycles !== undefined) result = closed(seen, value, result);
+    objects.set(value, result);
     return result;
-  }
-
-  #closed(value: object, rebuilt: unknown): unknown {
-    const shell = this.#cycles?.get(value);
-    return shell === undefined || typeof rebuilt !== 'object' ? rebuilt : filled(shell, rebuilt as object);
-  }
-
-  #cycle(value: object): object {
-    const cycles = (this.#cycles ??= new Map());
-    const shell = cycles.get(value);
-    if (shell === undefined) cycles.set(value, undefined);
-    return shell ?? value;
   }
 
   #rebuilt(value: object, label: string): unknown {
@@ -147,7 +153,8 @@ export class ValueWalk {
     if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) return this.#buffer(value, label);
     if (ArrayBuffer.isView(value)) return this.#view(value, label);
     if (value instanceof Error) return this.#error(value);
-    if (value instanceof Map || value instanceof Set) return this.#collection(value, label);
+    if (value instanceof Map) return this.#map(value);
+    if (value instanceof Set) return this.#set(value, label);
     if (value instanceof URL) {
       const text = value.toString();
       const masked = this.#string(text, label);
@@ -157,34 +164,30 @@ export class ValueWalk {
     // Node loads `Headers`, and much with it, when it is first named.
     if (tagOf(value) === 'Headers' && value instanceof Headers)
       return this.#pairs(value, (pairs) => new Headers(pairs));
-    if (this.#insideClass || isPlain(value)) return this.#asJson(value, label) ?? this.#record(value);
-    return this.#ofClass(value, label);
+    if (this.#insideClass && !isPlain(value)) return this.#ofClass(value, label);
+    return this.#asJson(value, label) ?? this.#record(value);
   }
 
-  #collection(value: ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>, label: string): unknown {
-    return value instanceof Map
-      ? this.#within(value, Map.prototype, () => this.#map(value))
-      : this.#within(value, Set.prototype, () => this.#set(value, label));
-  }
-
-  #ofClass(value: object, label: string): unknown {
-    const text: unknown = Object.prototype.toString.call(value) === '[object String]' ? value.valueOf() : undefined;
-    if (typeof text === 'string') {
-      const masked = this.#string(text, label);
-      return masked === text ? value : masked;
-    }
-    return this.#within(value, undefined, () => this.#asJson(value, label) ?? this.#record(value));
-  }
-
-  /** As inside of a class, unless `value` is of the very class `own`. */
-  #within(value: object, own: object | undefined, visit: () => unknown): unknown {
-    if (this.#insideClass || Object.getPrototypeOf(value) === own) return visit();
+  #inside(value: object, label: string): unknown {
     this.#insideClass = true;
     try {
-      return visit();
+      return this.#object(value, label);
     } finally {
       this.#insideClass = false;
     }
+  }
+
+  #ofClass(value: object, label: string): unknown {
+    const text = textInside(value);
+    if (text !== undefined) {
+      const masked = this.#string(text, label);
+      return masked === text ? value : masked;
+    }
+    if (isForeignError(value)) return this.#error(value);
+    const foreign = foreignCollection(value);
+    if (foreign === undefined) return this.#asJson(value, label) ?? this.#record(value);
+    const masked = foreign instanceof Map ? this.#map(foreign) : this.#set(foreign, label);
+    return masked === foreign ? value : masked;
   }
 
   /** What takes its place, if anything does: one and the same in two places stays one. */
@@ -206,11 +209,18 @@ export class ValueWalk {
     // Asked once, as JSON.stringify does.
     if (json === value) return undefined;
     // Only for what has to be masked: a promise in it is no reason to be its JSON.
-    const masked = this.#within(value, undefined, () => {
-      if (Array.isArray(json)) return this.#array(json, label);
-      return typeof json === 'object' && json !== null ? this.#record(json) : this.#primitive(json, label);
-    });
-    return masked === json ? undefined : masked;
+    const before = this.#insideClass;
+    this.#insideClass = true;
+    try {
+      const masked = Array.isArray(json)
+        ? this.#array(json, label)
+        : typeof json === 'object' && json !== null
+          ? this.#record(json)
+          : this.#primitive(json, label);
+      return masked === json ? undefined : masked;
+    } finally {
+      this.#insideClass = before;
+    }
   }
 
   #pairs<P extends Iterable<readonly [string, string]>>(value: P, make: (pairs: [string, string][]) => P): unknown {
@@ -219,27 +229,37 @@ export class ValueWalk {
     return masked === pairs ? value : make(masked as [string, string][]);
   }
 
-  #step<T>(step: string | number, visit: () => T, shown = step): T {
+  /** Goes to a member; returns whether it is exempt. A walk that throws is not gone on with: nothing need be undone then. */
+  #enter(step: string | number, shown = step): boolean {
     this.#path.push(step);
     this.#shown.push(shown);
     const exempt = this.#exempt?.has(this.#pointer()) === true;
     if (exempt) this.#exemptDepth += 1;
-    try {
-      return visit();
-    } finally {
-      if (exempt) this.#exemptDepth -= 1;
-      this.#path.pop();
-      this.#shown.pop();
-    }
+    return exempt;
+  }
+
+  #leave(exempt: boolean): void {
+    if (exempt) this.#exemptDepth -= 1;
+    this.#path.pop();
+    this.#shown.pop();
+  }
+
+  #step(step: string | number, item: unknown, label: string, shown = step): unknown {
+    const exempt = this.#enter(step, shown);
+    const masked = this.#value(item, label);
+    this.#leave(exempt);
+    return masked;
   }
 
   #array(list: readonly unknown[], label: string): unknown {
     let copy: unknown[] | undefined;
-    for (let index = 0; index < list.length; index += 1) {
+    const indexes = list.length > LONGEST_DENSE ? indexesOf(list) : undefined;
+    for (let nth = 0; nth < (indexes ?? list).length; nth += 1) {
+      const index = indexes === undefined ? nth : (indexes[nth] as number);
       const item = list[index];
       if (item === null || item === undefined || typeof item === 'boolean') continue;
-      const masked = this.#step(index, () => this.#value(item, optionBefore(list, index) || label));
-      if (masked !== item) (copy ??= list.slice())[index] = masked;
+      const masked = this.#step(index, item, optionBefore(list, index) || label);
+      if (masked !== item) (copy ??= copyOfList(list))[index] = masked;
     }
     return Object.hasOwn(list, 'input') ? this.#match(list as RegExpMatchArray, copy) : (copy ?? list);
   }
@@ -247,10 +267,10 @@ export class ValueWalk {
   /** What a regular expression found carries the whole text that it was found in. */
   #match(list: RegExpMatchArray, copy: unknown[] | undefined): unknown {
     const { index, input, groups } = list;
-    const text = this.#step('input', () => this.#value(input, ''));
-    const named = this.#step('groups', () => this.#value(groups, ''));
+    const text = this.#step('input', input, '');
+    const named = this.#step('groups', groups, '');
     if (copy === undefined && text === input && named === groups) return list;
-    return Object.assign(copy ?? list.slice(), { index, input: text, groups: named });
+    return Object.assign(copy ?? copyOfList(list), { index, input: text, groups: named });
   }
 
   /** Own enumerable members, their names as well; a prototype is kept. Getters are read once, as any reader would. */
@@ -260,16 +280,18 @@ export class ValueWalk {
     let renamed = false;
     let taken: Map<string, number> | undefined;
     const names = Object.keys(record);
+    const shown: unknown[] = [];
     for (const [index, name] of names.entries()) {
       const item = (record as Readonly<Record<string, unknown>>)[name];
-      const [maskedName, shown] = this.#name(name);
+      const [maskedName, told] = this.#name(name);
       const masked =
         item === null || item === undefined || typeof item === 'boolean'
           ? item
-          : this.#step(name, () => this.#value(item, name === 'value' && naming !== undefined ? naming : name), shown);
+          : this.#step(name, item, name === 'value' && naming !== undefined ? naming : name, told);
       if (copy === undefined && (masked !== item || maskedName !== name)) {
-        copy = this.#copyOf(record, names.slice(0, index));
+        copy = this.#copyOf(record, names, index, shown);
       }
+      shown.push(masked);
       if (copy === undefined) continue;
       renamed ||= maskedName !== name;
       const target = maskedName === name ? name : freeName(maskedName, copy, record, (taken ??= new Map()));
@@ -279,16 +301,21 @@ export class ValueWalk {
     return copy ?? record;
   }
 
-  /** With what names do not show, and the members of `names`: what a getter gave once it may not give again. */
-  #copyOf(record: object, names: readonly string[]): Record<string, unknown> {
+  /** With the first of its members, as they were read, and what names do not show: symbols, members that are hidden. */
+  #copyOf(record: object, names: readonly string[], count: number, shown: readonly unknown[]): Record<string, unknown> {
     const copy = Object.create(Object.getPrototypeOf(record) as object | null) as Record<string, unknown>;
-    for (const name of names) {
-      const given = Object.getOwnPropertyDescriptor(record, name);
-      const shown: unknown =
-        given?.get === undefined ? given?.value : this.#step(name, () => this.#value(Reflect.get(record, name), name));
-      Object.defineProperty(copy, name, { value: shown, enumerable: true, writable: true, configurable: true });
+    for (let index = 0; index < count; index += 1) {
+      const value = shown[index];
+      Object.defineProperty(copy, names[index] ?? '', { value, enumerable: true, writable: true, configurable: true });
     }
-    return withHidden(copy, record);
+    for (const key of Reflect.ownKeys(record)) {
+      const { enumerable = false } = Reflect.getOwnPropertyDescriptor(record, key) ?? {};
+      if (typeof key === 'string' && enumerable) continue;
+      const name = String(key);
+      const value = this.#step(name, Reflect.get(record, key), name);
+      Object.defineProperty(copy, key, { value, enumerable, writable: true, configurable: true });
+    }
+    return copy;
   }
 
   /** A member name as it should become, and as findings may show it. */
@@ -313,7 +340,7 @@ export class ValueWalk {
       const name = typeof key === 'string' ? key : '';
       const [maskedName, shown] = this.#name(name);
       const maskedKey = typeof key === 'string' ? maskedName : this.#value(key, '');
-      const masked = this.#step(name, () => this.#value(item, name), shown);
+      const masked = this.#step(name, item, name, shown);
       changed ||= maskedKey !== key || masked !== item;
       return [maskedKey, masked] as const;
     });
@@ -323,7 +350,7 @@ export class ValueWalk {
   #set(set: ReadonlySet<unknown>, label: string): unknown {
     let changed = false;
     const items = [...set].map((item, index) => {
-      const masked = this.#step(index, () => this.#value(item, label));
+      const masked = this.#step(index, item, label);
       changed ||= masked !== item;
       return masked;
     });
@@ -336,7 +363,7 @@ export class ValueWalk {
     for (const name of Object.getOwnPropertyNames(error)) {
       const item: unknown = (error as unknown as Readonly<Record<string, unknown>>)[name];
       if (item === null || item === undefined || typeof item === 'boolean' || typeof item === 'function') continue;
-      const masked = this.#step(name, () => this.#value(item, name));
+      const masked = this.#step(name, item, name);
       if (masked !== item) changes.set(name, masked);
     }
     if (changes.size === 0) return error;

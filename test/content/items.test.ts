@@ -152,6 +152,10 @@ describe('nothing is given on before its end is known', () => {
     'a registered secret, longer than the window, with spaces': [long, /w3Er5tw3|z8Yz8Y/u],
     'a token that was quoted many times': [quoted, /u0067|67/u],
     'a PGP key with headers': [armoured, /lQOYBF/u],
+    'a PGP key with more headers than are looked at': [
+      armoured.replace('Comment:', `${'Comment: a line of words that says nothing\n'.repeat(40)}Comment:`),
+      /lQOYBF/u,
+    ],
     'a token with signs of no width in it': [Array.from(GITHUB).join('\uFEFF'), /a\uFEFFB/u],
     'a key in base64': [btoa(whole), new RegExp(btoa('MIIEpAIBAAKCAQEA7bq3\n').slice(4, 24), 'u')],
     'a key in hexadecimal': [Buffer.from(whole).toString('hex'), /4d494945/u],
@@ -169,6 +173,18 @@ describe('nothing is given on before its end is known', () => {
       for (const item of window.end()) out += String(item);
       expect(out).not.toMatch(never);
       expect(findings.length).toBeGreaterThan(0);
+    }
+  });
+
+  test('a token in hexadecimal without end, cut inside its bytes', () => {
+    const text = `${'616263 '.replaceAll(' ', '').repeat(11_000)}${Buffer.from(` ${GITHUB} `).toString('hex')}`;
+    for (const size of [71, 95, 301]) {
+      const window = new ItemWindow(own, () => undefined);
+      let out = '';
+      for (let at = 0; at < text.length; at += size)
+        for (const item of window.push(text.slice(at, at + size))) out += String(item);
+      for (const item of window.end()) out += String(item);
+      expect(out).not.toContain(Buffer.from(GITHUB.slice(8, 30)).toString('hex'));
     }
   });
 

@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { createContentScanner } from '../../src/content/scanner.ts';
 
@@ -233,6 +234,29 @@ describe('what leads back to itself', () => {
     expect([five.mail, five.next === five]).toEqual(['[MASKED_EMAIL]', true]);
   });
 
+  test('what it says of itself to JSON takes its place there as well', () => {
+    class Kid {
+      readonly parent: Root;
+      constructor(parent: Root) {
+        this.parent = parent;
+      }
+      toJSON(): object {
+        return { name: 'kid' };
+      }
+    }
+    class Root {
+      readonly #mail = MAIL;
+      readonly kids: Kid[] = [];
+      toJSON(): object {
+        return { mail: this.#mail, kids: this.kids };
+      }
+    }
+    const root = new Root();
+    root.kids.push(new Kid(root));
+    expect(JSON.stringify({ root })).toContain(MAIL);
+    expect(JSON.stringify(masked({ root }))).toBe('{"root":{"mail":"[MASKED_EMAIL]","kids":[{"name":"kid"}]}}');
+  });
+
   test('is told of once, and left as it is where nothing is found', () => {
     const loop: Record<string, unknown> = { mail: MAIL };
     loop['self'] = loop;
@@ -258,6 +282,41 @@ describe('what stands beside the members that names show', () => {
     expect(masked(harmless)).toBe(harmless);
   });
 
+  test('an object that shows one thing and describes another', () => {
+    const sly = new Proxy(
+      { first: 'none', second: 'ann@example.com' },
+      {
+        getOwnPropertyDescriptor: (target, key) => ({
+          ...Reflect.getOwnPropertyDescriptor(target, key),
+          value: 'bob@example.com',
+          configurable: true,
+        }),
+      },
+    );
+    expect(JSON.stringify(masked(sly))).toBe('{"first":"none","second":"[MASKED_EMAIL]"}');
+  });
+
+  test('objects of another realm', () => {
+    const there = (code: string): unknown => masked(runInNewContext(code));
+    expect((there(`new Error('to bob@example.com')`) as Error).message).toBe('to [MASKED_EMAIL]');
+    expect((there(`new Map([['to', 'bob@example.com']])`) as Map<string, string>).get('to')).toBe('[MASKED_EMAIL]');
+    expect([...(there(`new Set(['bob@example.com'])`) as Set<string>)]).toEqual(['[MASKED_EMAIL]']);
+    expect(JSON.stringify(there(`({ to: ['bob@example.com'] })`))).toBe('{"to":["[MASKED_EMAIL]"]}');
+  });
+
+  test('an object that calls itself a text', () => {
+    class Text {
+      readonly mail = 'bob@example.com';
+      get [Symbol.toStringTag](): string {
+        return 'String';
+      }
+      valueOf(): string {
+        return 'none';
+      }
+    }
+    expect((masked(new Text()) as Text).mail).toBe('[MASKED_EMAIL]');
+  });
+
   test('a text in an object', () => {
     // oxlint-disable-next-line no-new-wrappers
     expect(masked(new String('to bob@example.com'))).toBe('to [MASKED_EMAIL]');
@@ -272,18 +331,28 @@ describe('what stands beside the members that names show', () => {
       },
       second: 'ann@example.com',
     };
-    expect(masked(sly)).toEqual({ first: '[MASKED_EMAIL]', second: '[MASKED_EMAIL]' });
+    expect(masked(sly)).toEqual({ first: 'none', second: '[MASKED_EMAIL]' });
+    expect(times).toBe(1);
   });
 
   test('symbols, hidden members and holes are kept', () => {
     const mark = Symbol('mark');
-    const given = Object.defineProperty({ [mark]: 1, mail: 'bob@example.com' }, 'hidden', { value: 2 });
+    const given = Object.defineProperties(
+      { [mark]: 1, mail: 'bob@example.com', [Symbol.for('mail')]: 'ann@example.com' },
+      { hidden: { value: 2 }, told: { value: 'ann@example.com' }, lazy: { get: () => 'ann@example.com' } },
+    );
     const result = masked(given) as Record<PropertyKey, unknown>;
     expect([result['mail'], result[mark], result['hidden']]).toEqual(['[MASKED_EMAIL]', 1, 2]);
     expect(Object.keys(result)).toEqual(['mail']);
+    // What is copied is looked through.
+    for (const name of ['told', 'lazy', Symbol.for('mail')]) expect(result[name]).toBe('[MASKED_EMAIL]');
     const sparse = ['bob@example.com'];
     sparse[3] = 'none';
     expect(1 in (masked(sparse) as string[])).toBe(false);
+    // As long as a list can be: nobody looks at each place.
+    const vast = ['none'];
+    vast[4_294_967_294] = 'bob@example.com';
+    expect((masked(vast) as string[])[4_294_967_294]).toBe('[MASKED_EMAIL]');
   });
 });
 
