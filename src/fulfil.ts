@@ -42,18 +42,12 @@ export const release = (
   let classification: Classification = 'PUBLIC';
   let replaced = NO_FINDINGS;
   try {
-    const made = new Set<object>();
-    const make = (part: object): object | undefined => {
-      const reader = live?.(part);
-      if (reader !== undefined) made.add(reader);
-      return reader;
-    };
-    // What the first layer made is no longer looked into.
-    const keep = (part: object): object | undefined => (made.has(part) ? part : undefined);
-    for (const [layer, { flags, scanner }] of request.rules.entries()) {
-      const transformed = scanner.transform(value, {
-        live: live === undefined ? undefined : layer === 0 ? make : keep,
-      });
+    // What was made for the first layer is not looked into by the others.
+    const made = live === undefined || request.rules.length === 1 ? undefined : new Set<object>();
+    let lives = made === undefined ? live : (part: object) => added(made, live?.(part));
+    for (const { flags, scanner } of request.rules) {
+      const transformed = scanner.transform(value, { live: lives });
+      if (made !== undefined) lives = (part) => (made.has(part) ? part : undefined);
       const { findings } = transformed;
       ({ value } = transformed);
       if (findings.length === 0) continue;
@@ -77,6 +71,11 @@ export const release = (
     classification,
     redactions: replaced.length === 0 ? NOTHING_REDACTED : countByType(replaced),
   };
+};
+
+const added = (to: Set<object>, part: object | undefined): object | undefined => {
+  if (part !== undefined) to.add(part);
+  return part;
 };
 
 /** The obligations on a stream: each value masked or withheld, texts held back so that no border hides a match. */

@@ -115,7 +115,7 @@ export interface Seen {
   cycles?: Map<object, object | undefined>;
 }
 
-export const cyclesIn = ({ cycles }: Seen): number => cycles?.size ?? 0;
+export const cyclesIn = (seen: Seen | undefined): number => seen?.cycles?.size ?? 0;
 
 /** `value` was met again while it is rebuilt: its copy, where that is there already. */
 export const met = (seen: Seen, value: object): object => {
@@ -135,5 +135,5 @@ export const closed = ({ cycles }: Seen, value: object, rebuilt: unknown): unkno
 };
 
 /** For another walk: with an empty copy for each that leads back to itself. */
-export const withShells = ({ cycles }: Seen): Seen =>
-  cycles === undefined ? {} : { cycles: new Map(Array.from(cycles.keys(), (each) => [each, shellOf(each)])) };
+export const withShells = (seen: Seen | undefined): Seen | undefined =>
+  seen?.cycles && { cycles: new Map(Array.from(seen.cycles.keys(), (each) => [each, shellOf(each)])) };

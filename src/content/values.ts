@@ -57,9 +57,9 @@ export class ValueWalk {
   readonly #exempt: ReadonlySet<string> | undefined;
   #findings: Finding[] = [];
   /** Made when there is an object to see twice. */
-  #seen: Seen = {};
+  #seen: Seen | undefined;
   /** The same for what is met inside of an object of a class, where it becomes something else. */
-  #seenInClass: Seen = {};
+  #seenInClass: Seen | undefined;
   readonly #path: (string | number)[] = [];
   /** The path as findings may say it: a member name that is itself a secret is masked there. */
   readonly #shown: (string | number)[] = [];
@@ -135,7 +135,7 @@ export class ValueWalk {
     const live = this.#live(value);
     if (live !== undefined) return live;
     if (!this.#insideClass && isOfClass(value)) return this.#inside(value, label);
-    const seen = this.#insideClass ? this.#seenInClass : this.#seen;
+    const seen = this.#insideClass ? (this.#seenInClass ??= {}) : (this.#seen ??= {});
     const objects = (seen.objects ??= new Map());
     const known = objects.get(value);
     if (known === UNDER_WAY) return met(seen, value);
