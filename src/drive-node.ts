@@ -54,11 +54,12 @@ export const driveNode = (run: Run, body: Readable): Readable => {
       reader.destroy(isPremature(error) && body.errored === null ? undefined : (error as Error));
     }
   };
+  const isOpen = isOpenToWrite(body, run.parts !== undefined);
   const letGo = async (): Promise<void> => {
     end(run, 'returned', { released: stream.released });
-    // The body itself: the generator may be waiting for a chunk that never comes.
-    if (!body.readableEnded || isOpenToWrite(body)) body.destroy();
     try {
+      // The body itself: the generator may be waiting for a chunk that never comes.
+      if (!body.readableEnded || isOpen) body.destroy();
       await pieces.return(undefined);
     } catch {
       // The call has ended, and nobody reads on.
@@ -76,8 +77,8 @@ export const driveNode = (run: Run, body: Readable): Readable => {
       done(error);
     },
   };
-  const reader = isOpenToWrite(body)
-    ? new Duplex({ ...options, ...writesOf(body, masked) })
+  const reader = isOpen
+    ? new Duplex({ ...options, ...writesOf(body as Duplex, masked) })
     : new Readable({ ...options, objectMode: readableObjectMode, highWaterMark: readableHighWaterMark });
   // Also before anybody reads, and after: without a listener the error would end the process.
   body.on('error', (error) => {
@@ -85,11 +86,16 @@ export const driveNode = (run: Run, body: Readable): Readable => {
   });
   // A part of a result may have nobody who listens, and whoever does hears of it as well.
   if (run.parts !== undefined) reader.on('error', () => undefined);
+  // Its maker may be the one who writes.
+  if (isOpen) body.once('finish', () => (reader as Duplex).end());
   lendMembers(reader, body, (value) => {
     const given = stream.aside(value);
     passOn(run, stream, []);
     return given;
   });
+  // Nothing will come of it any more.
+  if (run.parts !== undefined && (body.destroyed || body.readableEnded))
+    end(run, 'returned', { released: stream.released });
   return reader;
 };
 
@@ -117,9 +123,12 @@ const lendMembers = (reader: Readable, body: Readable, mask: (value: unknown) =>
   }
 };
 
-/** What a Transform reads is written by the body; what is written to a socket is written by the caller. */
-const isOpenToWrite = (body: Readable): body is Duplex =>
-  body instanceof Duplex && !(body instanceof Transform) && body.writable;
+/**
+ * What a Transform reads is written by the body; what is written to a socket is written by the caller. One that is a part
+ * of a result may be there to be written to.
+ */
+const isOpenToWrite = (body: Readable, isPart: boolean): boolean =>
+  body instanceof Duplex && (isPart || !(body instanceof Transform)) && body.writable;
 
 /** Passes on what the caller writes, and what comes of it, which is a result as well. */
 const writesOf = (body: Duplex, masked: (error: unknown) => Error): DuplexOptions => {
@@ -137,7 +146,8 @@ const writesOf = (body: Duplex, masked: (error: unknown) => Error): DuplexOption
       body.write(chunk, encoding, answer(done));
     },
     final: (done) => {
-      body.end(answer(done));
+      if (body.writableFinished) done();
+      else body.end(answer(done));
     },
   };
 };

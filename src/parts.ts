@@ -70,7 +70,7 @@ export class Parts {
     }
     if (released !== undefined) this.#add(released);
     this.#open -= 1;
-    if (this.#open > 0) return;
+    if (this.#open > 0 || this.#run.isEnded) return;
     this.#run.isWaiting = false;
     const [detections, classification, withheld, found] = [
       this.#detections,

@@ -2,9 +2,11 @@
 import { once } from 'node:events';
 import { createServer, get, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { createGzip } from 'node:zlib';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { defineTool, govern, openMemoryJournal, PolicyBlockError } from '../src/index.ts';
@@ -469,4 +471,64 @@ test('an answer that somebody reads already fails alone', async () => {
   const result = governed(() => ({ answer, text: 'whole' }))();
   expect(result.text).toBe('whole');
   await expect(result.answer.text()).rejects.toThrow(/locked/u);
+});
+
+describe('node streams in a result go on being what they are', () => {
+  test('a Transform that the caller writes to, and one that its maker writes to', async () => {
+    const upload = governed(() => {
+      const given = new PassThrough();
+      const done = (async (): Promise<string> => Buffer.concat(await Array.fromAsync(given)).toString())();
+      return { given, done };
+    })();
+    upload.given.end('hello');
+    expect(await upload.done).toBe('hello');
+    const { packed } = governed(() => ({ packed: createGzip() }))();
+    packed.end(`hello ${SECRET}`);
+    expect(Buffer.concat(await Array.fromAsync(packed)).length).toBeGreaterThan(20);
+    const { piped } = governed(() => ({ piped: Readable.from([SECRET]).pipe(new PassThrough()) }))();
+    expect(Buffer.concat(await Array.fromAsync(piped)).toString()).toBe('[REDACTED]');
+    await finished(piped);
+  });
+
+  test('one that has been read already ends its call at once', async () => {
+    const spent = Readable.from(['x']);
+    spent.resume();
+    await once(spent, 'end');
+    const body = governed(() => {
+      throw Object.assign(new Error('500'), { response: spent });
+    });
+    expect(body).toThrow('500');
+    expect(ends()).toMatchObject([{ outcome: 'threw' }]);
+  });
+
+  test('what answers every name is no stream', () => {
+    const api = new Proxy(
+      {},
+      {
+        get: (_, key) =>
+          key === 'then' || key === 'toJSON' || key === Symbol.toStringTag ? undefined : () => `called ${String(key)}`,
+      },
+    ) as { foo: () => string };
+    const result = governed(() => ({ api }))();
+    expect(result.api).toBe(api);
+    expect(result.api.foo()).toBe('called foo');
+  });
+
+  test('a hidden getter that throws is left out of the copy', () => {
+    const given = Object.defineProperty({ text: SECRET }, 'old', {
+      get: () => {
+        throw new Error('deprecated');
+      },
+    });
+    expect(governed(() => given)()).toEqual({ text: '[REDACTED]' });
+  });
+
+  test('a map of another realm that leads back to itself', () => {
+    const there = runInNewContext(`const m = new Map([['text', text]]); m.set('self', m); m`, { text: SECRET }) as Map<
+      string,
+      unknown
+    >;
+    const result = governed(() => ({ there }))().there;
+    expect([result.get('text'), result.get('self') === result]).toEqual(['[REDACTED]', true]);
+  });
 });

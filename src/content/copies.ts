@@ -60,11 +60,20 @@ export const textOf = (bytes: Uint8Array): string | undefined => {
   }
 };
 
+/** `undefined` where a getter of it throws: it cannot be read, so it need not be shown. */
+export const readMember = (record: object, key: PropertyKey): { readonly value: unknown } | undefined => {
+  try {
+    return { value: Reflect.get(record, key) as unknown };
+  } catch {
+    return undefined;
+  }
+};
+
 /** An empty one of the same kind. */
 export const shellOf = (value: object): object => {
   if (Array.isArray(value)) return [];
-  if (value instanceof Map) return new Map();
-  if (value instanceof Set) return new Set();
+  if (value instanceof Map || tagOf(value) === 'Map') return new Map();
+  if (value instanceof Set || tagOf(value) === 'Set') return new Set();
   const prototype = Object.getPrototypeOf(value) as object | null;
   // A native error under the same class: what tells errors by their make (`isError`, structured clones) goes on working.
   return value instanceof Error

@@ -13,6 +13,7 @@ import {
   isPlain,
   LONGEST_DENSE,
   met,
+  readMember,
   shellOf,
   tagOf,
   textInside,
@@ -46,7 +47,7 @@ const DEEPEST = 1_000;
 const escapePointer = (key: string): string => key.replaceAll('~', '~0').replaceAll('/', '~1');
 
 /** Cycles are known after one walk; objects that show others each time are not worth more. */
-const MOST_WALKS = 3;
+const MOST_WALKS = 8;
 
 /** Names under which objects carry the name of what is in `value`: `{name: 'API_TOKEN', value: '…'}`. */
 const NAMING = ['name', 'key', 'variable', 'header', 'field', 'id', 'label'] as const;
@@ -312,7 +313,9 @@ export class ValueWalk {
       const { enumerable = false } = Reflect.getOwnPropertyDescriptor(record, key) ?? {};
       if (typeof key === 'string' && enumerable) continue;
       const name = String(key);
-      const value = this.#step(name, Reflect.get(record, key), name);
+      const read = readMember(record, key);
+      if (read === undefined) continue;
+      const value = this.#step(name, read.value, name);
       Object.defineProperty(copy, key, { value, enumerable, writable: true, configurable: true });
     }
     return copy;
