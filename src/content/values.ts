@@ -314,7 +314,8 @@ export class ValueWalk {
       if (typeof key === 'string' && enumerable) continue;
       const name = String(key);
       const read = readMember(record, key);
-      if (read === undefined) continue;
+      // An object that is hidden may hide more: it is left out, as what cannot be read is.
+      if (read === undefined || (typeof read.value === 'object' && read.value !== null)) continue;
       const value = this.#step(name, read.value, name);
       Object.defineProperty(copy, key, { value, enumerable, writable: true, configurable: true });
     }

@@ -344,6 +344,11 @@ describe('what stands beside the members that names show', () => {
     const result = masked(given) as Record<PropertyKey, unknown>;
     expect([result['mail'], result[mark], result['hidden']]).toEqual(['[MASKED_EMAIL]', 1, 2]);
     expect(Object.keys(result)).toEqual(['mail']);
+    // What hides more is left out.
+    const deep = Object.defineProperty({ mail: 'bob@example.com' }, 'hidden', {
+      value: Object.defineProperty({}, 'deeper', { value: { mail: 'bob@example.com' } }),
+    });
+    expect(Object.getOwnPropertyNames(masked(deep))).toEqual(['mail']);
     // What is copied is looked through.
     for (const name of ['told', 'lazy', Symbol.for('mail')]) expect(result[name]).toBe('[MASKED_EMAIL]');
     const sparse = ['bob@example.com'];
