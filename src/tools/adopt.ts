@@ -56,7 +56,8 @@ const adoptedRecord = (
   room: Room,
   depth: number,
 ): unknown => {
-  const before = typeof like === 'object' && like !== null ? (like as Readonly<Record<string, unknown>>) : undefined;
+  const isRecord = typeof like === 'object' && like !== null && !Array.isArray(like);
+  const before = isRecord ? (like as Readonly<Record<string, unknown>>) : undefined;
   const keys = Object.keys(record);
   let same = before !== undefined && Object.keys(before).length === keys.length;
   const copy: Record<string, unknown> = {};

@@ -23,6 +23,14 @@ test('what a schema rebuilt unchanged is what was received; anything else is an 
       expect(isFrozenDeep(copy)).toBe(true);
       expect(copy === after).toBe(typeof after !== 'object' || after === null);
     }),
+    {
+      // A list and a record with the same names are not the same.
+      examples: [
+        [[], {}],
+        [{}, []],
+        [['a'], { 0: 'a' }],
+      ],
+    },
   );
 });
 
