@@ -64,6 +64,10 @@ test('what is found in a text does not depend on what was scanned before', () =>
   );
 });
 
+/** The next place that is not in the middle of a pair: nobody finds half of a character. */
+const whole = (text: string, at: number): number =>
+  /^[\ud800-\udbff][\udc00-\udfff]/.test(text.slice(at - 1, at + 1)) ? at + 1 : at;
+
 test('many masks are written as few are', () => {
   const types = fc.constantFrom('SECRET', 'EMAIL', 'A', 'ÄÖ', '\u{1F600}');
   const step = fc.tuple(fc.nat(3), fc.nat(9), types, fc.constantFrom<Span['kind']>('secret', 'pii'));
@@ -76,8 +80,8 @@ test('many masks are written as few are', () => {
         const spans: Span[] = [];
         let at = 0;
         for (const [gap, length, type, kind] of steps) {
-          const start = at + gap;
-          at = start + length;
+          const start = whole(text, at + gap);
+          at = whole(text, start + length);
           if (at <= text.length) spans.push({ start, end: at, kind, type, rule: 'x', score: 1 });
         }
         let plain = '';
