@@ -71,7 +71,7 @@ export const look = (run: Run, result: unknown): Looked => {
     const known = parts?.readerOf(value);
     if (known !== undefined) return known;
     const drive = types.isPromise(value) ? driveLater(value) : driveFor(value);
-    if (drive === undefined) return undefined;
+    if (drive === undefined || answersAnything(value)) return undefined;
     const part = (parts ??= new Parts(run)).take(drive, value);
     taken.push(part);
     return part.reader;
@@ -79,6 +79,11 @@ export const look = (run: Run, result: unknown): Looked => {
   if (released.withheld !== undefined) for (const part of taken) letGo(part);
   return parts === undefined || parts === run.parts ? { released } : { released, parts };
 };
+
+/** A client of remote calls has a function for every name: it says nothing of itself by that of an iterator. */
+const answersAnything = (value: object): boolean =>
+  typeof (value as { readonly [NO_NAME]?: unknown })[NO_NAME] === 'function';
+const NO_NAME = Symbol('no name');
 
 const driveLater =
   (pending: Promise<unknown>) =>

@@ -8,12 +8,8 @@ interface Iterates {
   readonly [Symbol.asyncIterator]: () => AsyncIterator<unknown, unknown, unknown>;
 }
 
-/** What answers every name with a function (a client of remote calls) says nothing of itself by it. */
-const NO_NAME = Symbol('no name');
-
 export const hasAsyncIterator = (result: object): result is Iterates =>
-  typeof (result as Partial<Iterates>)[Symbol.asyncIterator] === 'function' &&
-  typeof (result as { readonly [NO_NAME]?: unknown })[NO_NAME] !== 'function';
+  typeof (result as Partial<Iterates>)[Symbol.asyncIterator] === 'function';
 
 /**
  * The object itself in everything but how it is iterated, and its data is masked as it is read. Other ways to read the

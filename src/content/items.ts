@@ -6,7 +6,7 @@
 import type { Finding, Findings } from '../model/content.ts';
 import type { ContentScanner } from './scanner.ts';
 import { maskOf, resolveSpans, type Span } from './spans.ts';
-import { bytesOf, pieceOf, unfinishedBytes, writtenAs, type Piece } from './pieces.ts';
+import { bytesOf, forget, pieceOf, unfinishedBytes, writtenAs, type Piece } from './pieces.ts';
 import { sameKind } from './copies.ts';
 
 /** How many characters of text are held back behind the last item that was given on. */
@@ -52,7 +52,10 @@ export class ItemWindow {
   /** What may be given on now; a value that is no text ends the text before it, and is still to be judged by itself. */
   push(value: unknown): readonly unknown[] {
     const item = this.#itemOf(value);
-    if (item === undefined) return [...this.end(), value];
+    if (item === undefined) {
+      forget(value);
+      return [...this.end(), value];
+    }
     // Nothing but the beginning of a character: it is part of the next piece.
     if (item.text === '' && this.#unfinished !== undefined) return [];
     if (item.text === '' && this.#held.length === 0) return [writtenAs(item, '')];

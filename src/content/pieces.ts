@@ -12,6 +12,10 @@ export interface Piece {
 
 /** Bytes that went through a window as text: nobody need look at them again. */
 const read = new WeakSet<object>();
+/** Its bytes may be others than those that were read. */
+export const forget = (value: unknown): void => {
+  if (typeof value === 'object' && value !== null) read.delete(value);
+};
 export const wasRead = (value: unknown): boolean => typeof value === 'object' && value !== null && read.has(value);
 
 /** As many arguments as any engine takes. */

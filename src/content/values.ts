@@ -46,7 +46,7 @@ const DEEPEST = 1_000;
 
 const escapePointer = (key: string): string => key.replaceAll('~', '~0').replaceAll('/', '~1');
 
-/** Cycles are known after one walk; objects that show others each time are not worth more. */
+/** Most cycles are known after one walk, some only in copies; objects that show others each time are not worth more. */
 const MOST_WALKS = 8;
 
 /** Names under which objects carry the name of what is in `value`: `{name: 'API_TOKEN', value: '…'}`. */

@@ -2,6 +2,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ItemWindow } from '../../src/content/items.ts';
+import { wasRead } from '../../src/content/pieces.ts';
 import { createContentScanner } from '../../src/content/scanner.ts';
 import type { Findings } from '../../src/model/content.ts';
 
@@ -219,6 +220,14 @@ test('bytes that their maker writes over come out as they came in', () => {
   for (const letter of 'abcde') out.push(...window.push(one.fill(letter)));
   out.push(...window.end());
   expect(out.map((bytes) => String(bytes)[0]).join('')).toBe('abcde');
+});
+
+test('bytes that were read count as read no more when they are others', () => {
+  const [bytes] = through([Buffer.from('plain text')]).out as [Buffer];
+  expect(wasRead(bytes)).toBe(true);
+  bytes.fill(0);
+  expect(through([bytes]).out).toEqual([bytes]);
+  expect(wasRead(bytes)).toBe(false);
 });
 
 test('a secret is told of although personal data begins at the same place', () => {

